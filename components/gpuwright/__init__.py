@@ -1,0 +1,1 @@
+"""gpuwright: from a short spec to GPU serving infrastructure that is right the first time."""

@@ -1,0 +1,5 @@
+"""``python -m gpuwright``: the same as the ``gpuwright`` command."""
+
+from gpuwright.cli import main
+
+main()

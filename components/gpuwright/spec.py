@@ -1,0 +1,221 @@
+"""What the user asks for: a short document, every field described, all of its faults told at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, StringConstraints, ValidationError
+
+from gpuwright.errors import Fault, InputError, near
+
+WeightsPrecision = Literal["bf16", "fp16", "fp32", "fp8", "int8", "awq", "gptq"]
+KvCachePrecision = Literal["bf16", "fp16", "fp8"]
+Workload = Literal["online", "batch", "dev", "edge"]
+Environment = Literal["dev", "staging", "prod"]
+PurchaseOption = Literal["on-demand", "spot"]
+
+PositiveInt = Annotated[int, Field(strict=True, gt=0)]
+PositiveFloat = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Name = Annotated[StrictStr, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=24)]
+TagKey = Annotated[StrictStr, StringConstraints(pattern=r"^(?!aws:|gpuwright:)[A-Za-z0-9 +=._:/@-]{1,128}$")]
+TagValue = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Za-z0-9 +=._:/@-]{0,256}$")]
+
+
+class Document(BaseModel):
+    """A part of a spec: frozen, and refusing keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+class ServerChoice(Document):
+    """The inference server."""
+
+    name: Literal["vllm"] | None = None
+    """The inference server to run."""
+    version: StrictStr | None = None
+    """A version that the catalog has; the newest where left out."""
+
+
+class LatencyTargets(Document):
+    """What a caller must not wait longer for; a shape that is estimated slower is turned down."""
+
+    time_to_first_token_ms: PositiveFloat | None = None
+    """Longest wait for the first token, in milliseconds, without queueing."""
+    time_per_output_token_ms: PositiveFloat | None = None
+    """Longest time between two tokens of one answer, in milliseconds."""
+
+
+class ReplicaRange(Document):
+    """How many replicas the fleet may have."""
+
+    min: PositiveInt | None = None
+    """Replicas that always run."""
+    max: PositiveInt | None = None
+    """Replicas that the fleet may grow to."""
+
+
+class Spec(Document):
+    """A request to serve one model to some number of people."""
+
+    name: Name
+    """Name of the deployment, of at most 24 lower-case letters, digits and single hyphens; resources are named after it."""
+    model: StrictStr
+    """The model: an id of the catalog, or the path of a Hugging Face config.json beside the spec."""
+    revision: Annotated[StrictStr, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
+    """Revision of the model's weights: a branch, tag or commit of its repository."""
+    weights_precision: WeightsPrecision | None = None
+    """Number format of the weights, or the quantization that they are stored in."""
+    kv_cache_precision: KvCachePrecision | None = None
+    """Number format of the KV cache, which may differ from the weights'."""
+    server: ServerChoice | None = None
+    """The inference server and its version."""
+    workload: Workload | None = None
+    """Load pattern: a service, offline batches, development, or a light edge deployment."""
+    max_model_len: PositiveInt | None = None
+    """Longest prompt plus answer, in tokens, that the server accepts."""
+    prompt_tokens: PositiveInt | None = None
+    """Tokens of a typical prompt."""
+    output_tokens: PositiveInt | None = None
+    """Tokens of a typical answer."""
+    concurrency: PositiveInt | None = None
+    """Requests in flight at the same time, over all replicas."""
+    requests_per_second: PositiveFloat | None = None
+    """Requests that arrive per second, over all replicas."""
+    latency: LatencyTargets | None = None
+    """Latency targets."""
+    profile: StrictStr | None = None
+    """A named set of defaults from the catalog, which fills in what the spec leaves out."""
+    cloud: StrictStr | None = None
+    """The cloud to rent from."""
+    region: Annotated[StrictStr, StringConstraints(pattern=r"^[a-z]+(-[a-z]+)+-?\d+$")] | None = None
+    """The cloud's region."""
+    environment: Environment | None = None
+    """What the deployment is for; it decides zones, NAT gateways, replicas and protection."""
+    purchase_option: PurchaseOption | None = None
+    """How the machines are paid for: on-demand, or spot (cheaper, and interrupted at short notice)."""
+    replicas: ReplicaRange | None = None
+    """Smallest and largest number of replicas."""
+    budget_usd_per_month: PositiveFloat | None = None
+    """Most that the machines may cost in a month of 730 hours, in US dollars."""
+    public: StrictBool | None = None
+    """Whether the endpoint is reachable from the internet; internal unless asked."""
+    tags: dict[TagKey, TagValue] | None = None
+    """Tags to put on every resource, beside our own."""
+
+
+def parse_spec(document: Any, where: str = "spec") -> Spec:
+    """Return the document as a spec.
+
+    Args:
+        document: The parsed YAML or JSON.
+        where: Name of its origin, such as a file name, for the errors.
+
+    Raises:
+        InputError: With every fault of the document.
+    """
+    spec, faults = try_parse_spec(document, where)
+    if spec is None or faults:
+        raise InputError(faults)
+    return spec
+
+
+def try_parse_spec(document: Any, where: str) -> tuple[Spec | None, list[Fault]]:
+    """Return the spec, or None, and every fault of the document, so that a caller can add those it finds."""
+    if not isinstance(document, Mapping):
+        what = "nothing" if document is None else f"a {type(document).__name__}"
+        fix = "Write at least `name:` and `model:`; `gpuwright schema spec` prints every field."
+        return None, [Fault(where, f"holds {what}, and a spec is a mapping of fields to values.", fix)]
+    faults = list(_inconsistencies(document, where))
+    try:
+        return Spec.model_validate(document), faults
+    except ValidationError as error:
+        return None, [_fault(problem, where) for problem in error.errors()] + faults
+
+
+def _inconsistencies(document: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    """Find the faults that lie between fields, so far as the fields are whole numbers."""
+
+    def number(*path: str) -> int | None:
+        value: Any = document
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+    longest, prompt, output = number("max_model_len"), number("prompt_tokens"), number("output_tokens")
+    if longest and prompt and output and prompt + output > longest:
+        yield Fault(
+            f"{where}: max_model_len",
+            f"is {longest}, but a typical request has {prompt} + {output} = {prompt + output} tokens.",
+            f"Raise max_model_len to {prompt + output} or more, or lower prompt_tokens or output_tokens.",
+        )
+    least, most = number("replicas", "min"), number("replicas", "max")
+    if least and most and least > most:
+        yield Fault(
+            f"{where}: replicas",
+            f"min is {least} and max is {most}, and min must not be above max.",
+            f"Raise replicas.max to {least}, or lower replicas.min to {most}.",
+        )
+
+
+def _fault(problem: Any, where: str) -> Fault:
+    """Turn one of pydantic's error records into a fault."""
+    path = [part for part in problem["loc"] if part != "[key]"]
+    place = f"{where}: {_dotted(path)}"
+    kind, given, limits = problem["type"], problem["input"], problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        like = near(str(path[-1]), known)
+        fix = f"Did you mean {' or '.join(like)}?" if like else f"Known here are {', '.join(known)}."
+        return Fault(place, f"is no field of a spec (given {_shown(given)}).", fix)
+    if kind == "missing":
+        return Fault(place, "is missing, and a spec needs it.", f"Add `{path[-1]}: …`: {_description(path)}")
+    if kind == "literal_error":
+        allowed = str(limits["expected"]).replace("'", "")
+        like = near(str(given), re.split(r", | or ", allowed))
+        fix = f"Did you mean {' or '.join(like)}?" if like else f"Use {allowed}."
+        return Fault(place, f"is {_shown(given)}, and must be {allowed}.", fix)
+    if kind == "string_pattern_mismatch":
+        what = _description(path)
+        return Fault(place, f"is {_shown(given)}, which does not match {limits['pattern']}.", f"{what}")
+    message = str(problem["msg"]).replace("Input should be", "must be").replace("String should", "must")
+    message = message[0].lower() + message[1:]
+    return Fault(place, f"is {_shown(given)}, and {message}.", f"Set it right or leave it out. {_description(path)}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _dotted(path: list[Any]) -> str:
+    return ".".join(str(part) for part in path) or "(whole document)"
+
+
+def _node(path: list[Any]) -> type[Document]:
+    node: type[Document] = Spec
+    for part in path:
+        annotation = node.model_fields[str(part)].annotation if str(part) in node.model_fields else None
+        inner = next((arg for arg in getattr(annotation, "__args__", ()) if _is_document(arg)), None)
+        if inner is None:
+            return node
+        node = inner
+    return node
+
+
+def _is_document(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Document)
+
+
+def _known_keys(path: list[Any]) -> list[str]:
+    return list(_node(path).model_fields)
+
+
+def _description(path: list[Any]) -> str:
+    """Return what the field of that path is for; for a tag, what tags are for."""
+    for length in range(len(path), 0, -1):
+        field = _node(path[: length - 1]).model_fields.get(str(path[length - 1]))
+        if field is not None:
+            return (field.description or "").strip()
+    return ""

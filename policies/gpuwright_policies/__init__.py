@@ -1,0 +1,1 @@
+"""Policies for GPU deployments: rules as data, readers of facts, one evaluator."""
