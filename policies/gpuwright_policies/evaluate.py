@@ -46,7 +46,7 @@ class Finding:
 
     @property
     def mandatory(self) -> bool:
-        """Whether the finding refuses the deployment: violations of hard rules and ratios do, advice does not."""
+        """Whether the finding refuses the deployment: broken hard rules and ratios do, advice does not."""
         return self.answer is Answer.VIOLATES and self.kind is not Kind.ADVICE
 
     @property

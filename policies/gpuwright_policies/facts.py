@@ -1,7 +1,8 @@
 """What rules judge: facts about planned or registered things, the same whichever door they came through.
 
-A fact that nobody can know yet (an image id before deployment, a model that nothing names) is ``UNKNOWN``. Rules need
-not ask: reading such a field raises ``NotYetKnownError``, and the evaluator answers "cannot be known yet".
+A fact that nobody can know yet (an image id before deployment, a model that nothing names) is ``UNKNOWN``.
+Rules need not ask: reading such a field raises ``NotYetKnownError``, and the evaluator answers "cannot be
+known yet".
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class NotYetKnownError(Exception):
     """A rule read a fact that cannot be known yet."""
 
     def __init__(self, subject: str, field: str) -> None:
+        """Hold whose fact it is and which."""
         self.subject, self.field = subject, field
         super().__init__(f"{subject}: {field} cannot be known yet")
 
@@ -33,7 +35,8 @@ class Facts:
     """Base of all facts.
 
     Args:
-        subject: Who the facts are about, as the reader of a finding knows it: a resource's URN or name, or a path in a spec.
+        subject: Who the facts are about, as the reader of a finding knows it: a resource's URN or name, or a
+            path in a spec.
     """
 
     kind: ClassVar[str]
