@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from importlib.metadata import version
 from typing import Any
 
 import click
@@ -45,7 +44,7 @@ class VerbGroup(click.Group):
 
 
 @click.group(cls=VerbGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("gpuwright"), message="%(prog)s %(version)s")
+@click.version_option(package_name="gpuwright", message="%(prog)s %(version)s")
 def cli() -> None:
     """From a short spec to GPU serving infrastructure that is right the first time.
 
