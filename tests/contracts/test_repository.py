@@ -89,3 +89,14 @@ def test_the_locks_hold_every_direct_dependency() -> None:
 def test_every_script_can_be_executed() -> None:
     for name in ["scripts/try", "scripts/test", "scripts/lock", ".ci/run"]:
         assert (ROOT / name).stat().st_mode & 0o111, name
+
+
+def test_every_relative_link_of_a_document_leads_to_a_file(texts: dict[str, str]) -> None:
+    broken = [
+        f"{name}: {target}"
+        for name, text in texts.items()
+        if name.endswith(".md")
+        for target in re.findall(r"\]\(([^)#\s:]+)(?:#[^)]*)?\)", text)
+        if not (ROOT / name).parent.joinpath(target).exists()
+    ]
+    assert broken == []
