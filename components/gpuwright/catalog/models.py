@@ -25,14 +25,19 @@ DRIVER = r"^\d+(\.\d+)*$"
 Dtype = Literal["fp32", "fp16", "bf16", "fp8", "mxfp4"]
 
 
-class Row(BaseModel):
-    """One row of a table, with the place its facts came from."""
+class Sourced(BaseModel):
+    """Facts, with the place they came from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    source: str = Field(min_length=1, description="Where the facts of the row came from, with versions.")
-    read: date = Field(description="Date on which the source was read.")
+    source: str = Field(min_length=1, description="Where the facts came from, with versions.")
     notes: str = Field(default="", description="Caveats that no column can hold.")
+
+
+class Row(Sourced):
+    """One row of a table, with the day on which its source was read."""
+
+    read: date = Field(description="Date on which the source was read.")
 
 
 class Accelerator(Row):
@@ -112,10 +117,8 @@ class InstanceType(Row):
         return self.network_gbps if self.network_baseline_gbps is None else self.network_baseline_gbps
 
 
-class ModelComponent(BaseModel):
+class ModelComponent(Sourced):
     """One part of a model that is published in parts, such as a text encoder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="Name of the part.")
     params: PositiveInt | None = Field(default=None, description="Parameters of the part.")
@@ -125,17 +128,18 @@ class ModelComponent(BaseModel):
         default=False,
         description="It is the whole checkpoint and contains other parts: do not add it to them.",
     )
-    notes: str = Field(default="", description="Caveats.")
-    source: str = Field(min_length=1, description="Where the part's facts came from.")
 
 
-class Model(Row):
+class Model(Sourced):
     """One model: what its configuration says, and how many parameters it has.
 
     A column that does not apply to a kind of model, or is not known, is none.
     """
 
     id: str = Field(description="Hugging Face id: organisation/name.")
+    read: date | None = Field(
+        default=None, description="Date on which the source was read; none: the configuration was handed in."
+    )
     kind: ModelKind = Field(description="What it is built as.")
     params_total: PositiveInt | None = Field(default=None, description="All parameters.")
     params_active: PositiveInt | None = Field(
@@ -190,10 +194,8 @@ class Model(Row):
         return self.experts is not None
 
 
-class Quantization(BaseModel):
+class Quantization(Sourced):
     """One way to store weights or cache, and the accelerators that can run it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="Name as the server's flag or the model's configuration spells it.")
     min_compute_capability: PositiveFloat = Field(description="Lowest compute capability that runs it.")
@@ -205,8 +207,6 @@ class Quantization(BaseModel):
         default=None,
         description="Lowest compute capability with the Marlin kernel, the fast one for weights only.",
     )
-    notes: str = Field(default="", description="Caveats.")
-    source: str = Field(min_length=1, description="Where the limits came from.")
 
 
 class Server(Row):
