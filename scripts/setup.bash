@@ -26,33 +26,38 @@ usable_python() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
-# Prints the first Python >= 3.11 of $PYTHON, or of the usual names.
+makes_venvs() {
+    "$1" -c 'import ensurepip, venv' 2>/dev/null
+}
+
+# Prints $PYTHON, or the first of the usual names that is Python >= 3.11 with its venv module.
 find_python() {
-    local candidate
+    local candidate found="" candidates=(python3 python3.13 python3.12 python3.11)
     if [ -n "${PYTHON:-}" ]; then
         usable_python "$PYTHON" || die "PYTHON is '$PYTHON', which is no Python 3.11 or later." \
             "Point it at one, or unset it to have one looked for."
-        printf '%s\n' "$PYTHON"
-        return
+        candidates=("$PYTHON")
     fi
-    for candidate in python3 python3.13 python3.12 python3.11; do
-        if usable_python "$candidate"; then
+    for candidate in "${candidates[@]}"; do
+        usable_python "$candidate" || continue
+        found=${found:-$candidate}
+        if makes_venvs "$candidate"; then
             printf '%s\n' "$candidate"
             return
         fi
     done
-    die "no Python 3.11 or later is on PATH; python3 is $(python3 -V 2>/dev/null || echo absent)." \
+    [ -n "$found" ] || die "no Python 3.11 or later is on PATH; python3 is $(python3 -V 2>/dev/null || echo absent)." \
         "Debian, Ubuntu: apt install python3 python3-venv (or python3.12 python3.12-venv)" \
         "Fedora: dnf install python3.12    macOS: brew install python@3.12" \
         "Installed elsewhere? PYTHON=/path/to/python3 $0"
+    die "$found cannot make virtual environments: its venv module is missing." \
+        "Debian, Ubuntu: apt install $("$found" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" \
+        "Elsewhere: install the full Python package of your distribution."
 }
 
 make_venv() {
     local python
     python=$(find_python)
-    "$python" -c 'import ensurepip, venv' 2>/dev/null || die "$python cannot make virtual environments: its venv module is missing." \
-        "Debian, Ubuntu: apt install $("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" \
-        "Elsewhere: install the full Python package of your distribution."
     say "Make .venv with $("$python" -V) ($python)"
     "$python" -m venv --clear .venv
 }
@@ -91,7 +96,8 @@ install_lock() {
 pip_install() {
     .venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off --no-compile "$@" ||
         die "pip could not install; what it said stands above." \
-            "Behind a proxy or a mirror? Set it with 'pip config' or PIP_INDEX_URL, and run this again."
+            "If no index was reached: name your proxy or mirror with 'pip config', and run this again." \
+            "If a wheel is missing: this Python is too new or too rare; choose another with PYTHON=python3.12 $0."
 }
 
 compile_own() {
