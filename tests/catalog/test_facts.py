@@ -1,4 +1,4 @@
-"""The tables carry over every value of the collected facts; skipped where those do not lie beside the checkout."""
+"""The tables carry over every value of the collected facts; skipped where those are not beside the checkout."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -66,7 +67,7 @@ def test_a_name_that_two_organisations_use_is_not_guessed(monkeypatch: pytest.Mo
     rows = {id_: {"id": id_} for id_ in ("one/twin", "two/twin")}
     monkeypatch.setattr(catalog, "_model_rows", lambda: rows)
     with pytest.raises(InputError) as error:
-        catalog.model.__wrapped__("twin")
+        catalog.model("twin")
     assert "one/twin, two/twin" in error.value.faults[0].fix
 
 
@@ -83,6 +84,12 @@ def test_an_instance_type_is_found_whichever_cloud_sells_it() -> None:
         for each in catalog.instance_types(cloud):
             assert catalog.find_instance_type(each.name) is catalog.instance_type(cloud, each.name)
             assert each.cloud == cloud
+
+
+def test_where_a_name_was_given_does_not_read_its_table_again() -> None:
+    assert catalog.instance_types("aws", where="7b.yaml: cloud") is catalog.instance_types("aws")
+    assert catalog.model("llama-3.1-8b", where="7b.yaml: model") is catalog.model("meta-llama/Llama-3.1-8B")
+    assert catalog.profile("7b-online", where="7b.yaml: profile") is catalog.profile("7b-online")
 
 
 def test_a_row_cannot_be_changed_and_refuses_columns_it_does_not_know() -> None:
@@ -106,9 +113,3 @@ def test_reading_the_catalog_needs_no_cloud_and_asking_for_one_table_reads_no_ot
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=_env()
     )
     assert done.stdout.split() == ["accelerators.yaml", "aws.yaml", "models.yaml"]
-
-
-def _env() -> dict[str, str]:
-    import os
-
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

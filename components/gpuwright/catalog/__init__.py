@@ -92,7 +92,6 @@ def clouds() -> tuple[str, ...]:
     return tuple(_yaml_files("instance_types"))
 
 
-@cache
 def instance_types(cloud: str, *, where: str = "cloud") -> tuple[InstanceType, ...]:
     """Return the instance types of one cloud, by family and size.
 
@@ -101,8 +100,7 @@ def instance_types(cloud: str, *, where: str = "cloud") -> tuple[InstanceType, .
     """
     if cloud not in clouds():
         raise _unknown(where, "cloud", cloud, clouds())
-    rows = _rows(f"instance_types/{cloud}.yaml")
-    return tuple(InstanceType.model_validate({"cloud": cloud, **row}) for row in rows)
+    return _instance_types(cloud)
 
 
 def instance_type(cloud: str, name: str, *, where: str = "instance_type") -> InstanceType:
@@ -132,10 +130,9 @@ def find_instance_type(name: str, *, where: str = "instance_type") -> InstanceTy
 @cache
 def models() -> tuple[Model, ...]:
     """Return every model, by id."""
-    return tuple(Model.model_validate(row) for row in _model_rows().values())
+    return tuple(_model(each) for each in _model_rows())
 
 
-@cache
 def model(id: str, *, where: str = "model") -> Model:  # noqa: A002  # it is what Hugging Face calls it
     """Return the model with that id, or with that name after the slash, without regard to case.
 
@@ -153,7 +150,7 @@ def model(id: str, *, where: str = "model") -> Model:  # noqa: A002  # it is wha
         raise InputError.of(
             where, f"{id!r} is the name of {len(found)} models.", f"Say which: {', '.join(found)}."
         )
-    return Model.model_validate(known[found[0]])
+    return _model(found[0])
 
 
 @cache
@@ -183,7 +180,6 @@ def profiles() -> tuple[Profile, ...]:
     return tuple(profile(name) for name in _yaml_files("profiles"))
 
 
-@cache
 def profile(name: str, *, where: str = "profile") -> Profile:
     """Return the profile of that name.
 
@@ -193,7 +189,7 @@ def profile(name: str, *, where: str = "profile") -> Profile:
     known = _yaml_files("profiles")
     if name not in known:
         raise _unknown(where, "profile", name, known)
-    return Profile.model_validate({"name": name, **_parse(known[name])})
+    return _profile(name)
 
 
 def _unknown(where: str, kind: str, given: str, known: Iterable[str], fix: str = "") -> UnknownNameError:
@@ -206,11 +202,28 @@ def _unknown(where: str, kind: str, given: str, known: Iterable[str], fix: str =
 
 
 @cache
+def _instance_types(cloud: str) -> tuple[InstanceType, ...]:
+    rows = _rows(f"instance_types/{cloud}.yaml")
+    return tuple(InstanceType.model_validate({"cloud": cloud, **row}) for row in rows)
+
+
+@cache
+def _model(id: str) -> Model:  # noqa: A002
+    return Model.model_validate(_model_rows()[id])
+
+
+@cache
+def _profile(name: str) -> Profile:
+    return Profile.model_validate({"name": name, **_parse(_yaml_files("profiles")[name])})
+
+
+@cache
 def _model_rows() -> Mapping[str, dict[str, Any]]:
     """Return the models' rows by id, not yet validated: of all of them a caller mostly wants one."""
     return {row["id"]: row for row in _rows("models.yaml")}
 
 
+@cache
 def _yaml_files(folder: str) -> dict[str, Traversable]:
     """Return the tables of one folder of the catalog by name, sorted."""
     found = (each for each in (files(__name__) / folder).iterdir() if each.name.endswith(".yaml"))
