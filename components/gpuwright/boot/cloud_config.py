@@ -1,0 +1,123 @@
+"""The user data of a machine: a cloud-config that fetches the model, serves it, and says when it does."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from gpuwright.boot.budget import ready_budget_seconds, stop_grace_seconds
+from gpuwright.boot.container import CONTAINER_NAME, MODEL_MOUNT, container
+from gpuwright.boot.quoting import systemd_command, systemd_word
+from gpuwright.errors import Fault, GpuwrightError, InputError
+from gpuwright.planning.plan import Plan
+
+if TYPE_CHECKING:
+    import jinja2
+
+# AWS counts the raw text, before base64; EC2 user guide, "Run commands at launch" (16 KB).
+USER_DATA_LIMIT_BYTES = 16_384
+
+_STATE = "/opt/gpuwright"
+# What each service allows, cut down to what needs no care in a path or an option.
+_PATTERNS = {
+    "model_store_uri": re.compile(r"s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/[A-Za-z0-9][\w.@=+-]*)+", re.ASCII),
+    "log_group": re.compile(r"[.\w/#-]{1,512}", re.ASCII),
+    "autoscaling_group_name": re.compile(r"[ -~]{1,255}"),
+    "lifecycle_hook_name": re.compile(r"[\w/-]{1,255}", re.ASCII),
+}
+
+
+def user_data(
+    plan: Plan,
+    *,
+    model_store_uri: str,
+    log_group: str,
+    autoscaling_group_name: str,
+    lifecycle_hook_name: str,
+) -> str:
+    """Return the cloud-config that a machine of this plan boots with; the same text for the same input.
+
+    Args:
+        plan: Uses the server, the model, the accelerator, the cold start and the region.
+        model_store_uri: Prefix that holds the model's files, ``s3://<bucket>/<plan.model.store_prefix>``.
+        log_group: CloudWatch log group that the machine's role may write.
+        autoscaling_group_name: The group that launches the machine.
+        lifecycle_hook_name: The group's launch hook, which the machine completes after its first completion.
+
+    Raises:
+        InputError: A value cannot be used, or the plan is for a cloud or server without a boot payload.
+        GpuwrightError: The text has 16,384 bytes or more.
+    """
+    given = {
+        "model_store_uri": model_store_uri,
+        "log_group": log_group,
+        "autoscaling_group_name": autoscaling_group_name,
+        "lifecycle_hook_name": lifecycle_hook_name,
+    }
+    if faults := list(_faults(plan, given)):
+        raise InputError(faults)
+    text = _environment().get_template("aws.yaml.j2").render(**given, **_values(plan))
+    size = len(text.encode())
+    if size >= USER_DATA_LIMIT_BYTES:
+        raise GpuwrightError(
+            f"plan {plan.name}: its user data has {size} bytes; AWS takes fewer than {USER_DATA_LIMIT_BYTES}. "
+            "Shorten the server's arguments."
+        )
+    return text
+
+
+def _faults(plan: Plan, given: dict[str, str]) -> Iterator[Fault]:
+    if plan.cloud != "aws":
+        yield Fault("cloud", f"{plan.cloud!r} has no boot payload.", "Use aws.")
+    for name, value in given.items():
+        if not _PATTERNS[name].fullmatch(value):
+            yield Fault(name, f"{value!r} does not match {_PATTERNS[name].pattern}.", "Give another name.")
+    uri, prefix = given["model_store_uri"], plan.model.store_prefix
+    if not uri.endswith("/" + prefix):
+        yield Fault(
+            "model_store_uri", f"{uri!r} is not where this model is.", f"Give s3://<bucket>/{prefix}."
+        )
+    if any("\0" in argument for argument in plan.server.arguments):
+        yield Fault(
+            "server.arguments", "An argument holds a NUL.", "Leave it out; no program can be given it."
+        )
+
+
+def _values(plan: Plan) -> dict[str, Any]:
+    return {
+        "accelerator_count": plan.accelerator.count,
+        "budget_seconds": ready_budget_seconds(plan),
+        "container": container(plan),
+        "container_name": CONTAINER_NAME,
+        "health_path": plan.server.health_path,
+        "image": plan.server.image,
+        "model_directory": f"{_STATE}/{plan.model.store_prefix}",
+        "model_mount": MODEL_MOUNT,
+        "plan_digest": plan.digest,
+        "port": plan.server.port,
+        "region": plan.region,
+        "state": _STATE,
+        "stop_grace_seconds": stop_grace_seconds(plan),
+    }
+
+
+def _environment() -> jinja2.Environment:
+    # Imported here, so that a command that renders nothing does not wait for it.
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gpuwright_templates", "cloud_init"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - shell, Python and unit files, each with its own filter below
+    )
+    environment.filters["shell"] = shlex.quote
+    environment.filters["python"] = json.dumps
+    environment.filters["systemd"] = systemd_word
+    environment.filters["systemd_command"] = systemd_command
+    return environment

@@ -1,0 +1,1 @@
+"""The texts that gpuwright prints plans into; they decide nothing."""
