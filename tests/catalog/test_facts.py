@@ -1,4 +1,4 @@
-"""The tables carry over every value of the collected facts; skipped where those are not beside the checkout."""
+"""The tables carry over every value of the collected facts; skipped where those do not lie nearby."""
 
 from __future__ import annotations
 

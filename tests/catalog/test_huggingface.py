@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gpuwright import catalog
 from gpuwright.catalog.huggingface import FAMILIES, model_from_config
@@ -151,6 +153,7 @@ DEEPSEEK_V3 = config(
         "quantization_config": {"quant_method": "fp8"},
     },
 )
+KEYS = {key for each in (*PUBLISHED.values(), GPTJ, GEMMA3_4B, DEEPSEEK_V3) for key in each} | {"layer_types"}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -283,6 +286,25 @@ def test_what_is_no_decoders_configuration_is_refused_with_what_to_do(given: Any
     (fault,) = error.value.faults
     assert fault.where == where
     assert fault.fix
+
+
+JUNK = st.integers(-9, 9999) | st.sampled_from(
+    [None, True, 0.5, float("nan"), "", "7", [], [{}], {}, {"a": 1}]
+)
+
+
+@given(data=st.data())
+def test_a_spoilt_configuration_is_either_read_or_told_but_never_a_traceback(data: st.DataObject) -> None:
+    base = data.draw(st.sampled_from([*PUBLISHED.values(), GPTJ, GEMMA3_4B, DEEPSEEK_V3]))
+    spoilt = {**base, **data.draw(st.dictionaries(st.sampled_from(sorted(KEYS)), JUNK, max_size=4))}
+    try:
+        model = model_from_config(spoilt, "x")
+    except InputError as error:
+        told = error.faults
+    else:
+        told = ()
+        assert 0 < model.params_active <= model.params_total
+    assert all(fault.where.startswith("x") and fault.fix for fault in told)
 
 
 def test_every_architecture_is_counted_by_a_test() -> None:

@@ -109,7 +109,7 @@ def test_reading_the_catalog_needs_no_cloud_and_asking_for_one_table_reads_no_ot
         "catalog.instance_types('aws'); catalog.accelerators(); catalog.model('llama-3.1-8b')\n"
         "print(*sorted(read), *(name for name in ('pulumi', 'boto3') if name in sys.modules))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=_env()
-    )
+    path = os.pathsep.join(each for each in sys.path if each)
+    command, env = [sys.executable, "-c", program], {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     assert done.stdout.split() == ["accelerators.yaml", "aws.yaml", "models.yaml"]

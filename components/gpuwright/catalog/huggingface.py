@@ -304,6 +304,10 @@ def _experts(reader: _Reader, shape: _Shape) -> _Experts:
     if not total:
         return _Experts()
     dense = reader.maybe("first_k_dense_replace") or 0
+    per_token = reader.need("num_experts_per_tok", "experts_per_token")
+    if per_token > total:
+        problem = f"is {per_token}, more than the {total} experts."
+        reader.fault("num_experts_per_tok", problem, "Take config.json as it is published.")
     every, step = reader.maybe("moe_layer_freq") or 1, reader.maybe("decoder_sparse_step") or 1
     named = reader.items("mlp_only_layers")
     sparse = [
@@ -311,7 +315,7 @@ def _experts(reader: _Reader, shape: _Shape) -> _Experts:
     ]
     return _Experts(
         total=total,
-        per_token=reader.need("num_experts_per_tok", "experts_per_token"),
+        per_token=per_token,
         shared=reader.maybe("n_shared_experts") or 0,
         width=reader.maybe("moe_intermediate_size") or shape.intermediate,
         layers=len(sparse),
