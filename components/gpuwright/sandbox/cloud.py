@@ -334,7 +334,7 @@ def _document(token: str, name: str, value: Any) -> Any:
         and isinstance(value, dict)
         and SIGNATURE_KEY not in value
     ):
-        return json.dumps(value, separators=(",", ":"))
+        return json.dumps(value, separators=(",", ":"), sort_keys=True)
     return value
 
 

@@ -146,9 +146,7 @@ def _run(
             "Install it with: pip install 'gpuwright[aws]' or 'gpuwright[gcp]'."
         ) from lack
 
-    monitor = RecordingMonitor(
-        settings.project, settings.stack, preview=preview, place=_place(settings), answers=answers
-    )
+    monitor = RecordingMonitor(settings, preview=preview, place=_place(settings), answers=answers)
     monitor.logs.extend(LogMessage("info", note) for note in settings.notes)
     entry = program if callable(program) else _entry(Path(str(program)))
     failure: list[BaseException] = []
@@ -166,8 +164,8 @@ def _run(
         thread.start()
         thread.join()
     if failure:
-        _raise(failure[0], monitor.recording(settings.config), program)
-    return monitor.recording(settings.config)
+        _raise(failure[0], monitor.recording(), program)
+    return monitor.recording()
 
 
 def _run_in_own_loop(

@@ -17,9 +17,10 @@ from pulumi.runtime.proto import engine_pb2, resource_pb2
 
 from gpuwright.errors import InputError
 from gpuwright.sandbox import cloud
+from gpuwright.sandbox.project import StackSettings
 from gpuwright.sandbox.recording import STACK_TYPE, Invocation, LogMessage, Recording, Resource
 from gpuwright.sandbox.sdk import sdk_version
-from gpuwright.sandbox.wire import UNKNOWN, UNKNOWN_TEXT, from_wire, to_wire
+from gpuwright.sandbox.wire import UNKNOWN, UNKNOWN_TEXT, Secret, from_wire, to_wire
 
 Answer = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
 
@@ -28,18 +29,17 @@ class RecordingMonitor(MockMonitor):
     """Records every request whole, and answers as Pulumi's engine would with a stand-in cloud behind it.
 
     Args:
-        project: Name of the project.
-        stack: Name of the stack.
+        settings: Names of project and stack, and the stack's configuration.
         preview: Whether what only the cloud knows is unknown, instead of made up.
         place: Where providers work that the program does not make itself.
         answers: What functions and lookups return, by token.
     """
 
     def __init__(
-        self, project: str, stack: str, *, preview: bool, place: cloud.Place, answers: Mapping[str, Answer]
+        self, settings: StackSettings, *, preview: bool, place: cloud.Place, answers: Mapping[str, Answer]
     ) -> None:
         super().__init__(_NoMocks())
-        self.project, self.stack, self.preview = project, stack, preview
+        self._settings, self.preview = settings, preview
         self._place, self._answers = place, answers
         self._lock = threading.Lock()
         self._resources: dict[str, Resource] = {}
@@ -47,17 +47,21 @@ class RecordingMonitor(MockMonitor):
         self._invocations: list[Invocation] = []
         self.logs: list[LogMessage] = []
 
-    def recording(self, config: Mapping[str, Any]) -> Recording:
+    def recording(self) -> Recording:
         """Return what was recorded so far."""
+        settings = self._settings
         return Recording(
-            project=self.project,
-            stack=self.stack,
+            project=settings.project,
+            stack=settings.stack,
             preview=self.preview,
             resources=tuple(self._resources.values()),
             exports=self._exports,
             logs=tuple(self.logs),
             invocations=tuple(self._invocations),
-            config=config,
+            config={
+                key: Secret(value) if key in settings.secrets else value
+                for key, value in settings.config.items()
+            },
         )
 
     # The names below are those of the RPCs.
@@ -65,8 +69,8 @@ class RecordingMonitor(MockMonitor):
     def GetDeploymentInfo(self, request: Any) -> Any:
         """Say that every feature is supported that this monitor honours; SECRETS is number 0."""
         return resource_pb2.DeploymentInfo(
-            project=self.project,
-            stack=self.stack,
+            project=self._settings.project,
+            stack=self._settings.stack,
             dryRun=self.preview,
             supportedFeatures=resource_pb2.ResourceMonitorFeature.values(),
         )
@@ -222,7 +226,7 @@ class RecordingMonitor(MockMonitor):
         """Chain the types of the parents as the engine does, which leaves the stack's own type out."""
         above = parent.split("::")[2] if parent else ""
         qualified = kind if above in ("", STACK_TYPE) else f"{above}${kind}"
-        return f"urn:pulumi:{self.stack}::{self.project}::{qualified}::{name}"
+        return f"urn:pulumi:{self._settings.stack}::{self._settings.project}::{qualified}::{name}"
 
     def _answer(self, token: str, args: dict[str, Any]) -> Mapping[str, Any] | None:
         answer = self._answers.get(token)

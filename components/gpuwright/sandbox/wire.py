@@ -74,7 +74,8 @@ def from_wire(value: Any) -> Any:
         return Secret(known) if value.get("secret") else known
     if signature == REFERENCE_SIGNATURE:
         return value["urn"]
-    return {key: from_wire(item) for key, item in value.items() if key != SIGNATURE_KEY}
+    # Objects come in no particular order from the wire; the same run is to give the same record.
+    return {key: from_wire(item) for key, item in sorted(value.items()) if key != SIGNATURE_KEY}
 
 
 def to_wire(value: Any) -> Any:
