@@ -24,7 +24,7 @@ def check(ingress: Ingress) -> Violation | None:
         return None
     ports = " and ".join(str(port) for port in WEB_PORTS)
     return Violation(
-        f"{_openings(ingress)} is open to {', '.join(wide)}", f"only tcp ports {ports} open to the internet"
+        f"{_openings(ingress)} open to {', '.join(wide)}", f"only tcp ports {ports} open to the internet"
     )
 
 
@@ -74,7 +74,7 @@ RULE = Rule(
     ),
     applies_to=Ingress,
     check=check,
-    why="An inference server has no login of its own: who reaches its port uses it and reads others' prompts.",
+    why="An inference server has no login of its own: whoever reaches its port uses it.",
     fix="Name the security group or the CIDR blocks that may connect, and reach machines by Session Manager.",
     passes=(
         Ingress("i", ("0.0.0.0/0", "::/0"), 443, 443, "tcp"),

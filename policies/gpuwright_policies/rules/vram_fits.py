@@ -9,8 +9,8 @@ def check(serving: Serving) -> Violation | None:
     if serving.required_gib <= serving.usable_gib:
         return None
     return Violation(
-        f"{serving.model} needs {serving.required_gib:.1f} GiB of each {serving.accelerator} "
-        f"when {serving.accelerator_count} of them share it",
+        f"on {serving.accelerator_count} × {serving.accelerator}, {serving.model} needs "
+        f"{serving.required_gib:.1f} GiB of each",
         f"at most the {serving.usable_gib:.1f} GiB that the server may use of its "
         f"{serving.accelerator_memory_gib:g} GiB",
     )
