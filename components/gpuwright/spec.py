@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, String
 
 from gpuwright.errors import Fault, InputError, near
 
-WeightsPrecision = Literal["bf16", "fp16", "fp32", "fp8", "int8", "awq", "gptq"]
+WeightsPrecision = Literal["bf16", "fp16", "fp32", "fp8", "int8", "awq", "gptq", "mxfp4"]
 KvCachePrecision = Literal["bf16", "fp16", "fp8"]
 Workload = Literal["online", "batch", "dev", "edge"]
 Environment = Literal["dev", "staging", "prod"]
@@ -19,90 +20,113 @@ PurchaseOption = Literal["on-demand", "spot"]
 PositiveInt = Annotated[int, Field(strict=True, gt=0)]
 PositiveFloat = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Name = Annotated[StrictStr, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=24)]
-TagKey = Annotated[StrictStr, StringConstraints(pattern=r"^(?!aws:|gpuwright:)[A-Za-z0-9 +=._:/@-]{1,128}$")]
+TagKey = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Za-z0-9 +=._:/@-]{1,128}$")]
 TagValue = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Za-z0-9 +=._:/@-]{0,256}$")]
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+RESERVED_TAG_PREFIXES = ("aws:", "gpuwright:")
 
 
 class Document(BaseModel):
     """A part of a spec: frozen, and refusing keys that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), defer_build=True)
 
 
 class ServerChoice(Document):
     """The inference server."""
 
-    name: Literal["vllm"] | None = None
-    """The inference server to run."""
-    version: StrictStr | None = None
-    """A version that the catalog has; the newest where left out."""
+    name: Literal["vllm"] | None = Field(default=None, description="The inference server to run.")
+    version: StrictStr | None = Field(
+        default=None, description="A version that the catalog has; the newest where left out."
+    )
 
 
 class LatencyTargets(Document):
     """What a caller must not wait longer for; a shape that is estimated slower is turned down."""
 
-    time_to_first_token_ms: PositiveFloat | None = None
-    """Longest wait for the first token, in milliseconds, without queueing."""
-    time_per_output_token_ms: PositiveFloat | None = None
-    """Longest time between two tokens of one answer, in milliseconds."""
+    time_to_first_token_ms: PositiveFloat | None = Field(
+        default=None, description="Longest wait for the first token, in milliseconds, without queueing."
+    )
+    time_per_output_token_ms: PositiveFloat | None = Field(
+        default=None, description="Longest time between two tokens of one answer, in milliseconds."
+    )
 
 
 class ReplicaRange(Document):
     """How many replicas the fleet may have."""
 
-    min: PositiveInt | None = None
-    """Replicas that always run."""
-    max: PositiveInt | None = None
-    """Replicas that the fleet may grow to."""
+    min: PositiveInt | None = Field(default=None, description="Replicas that always run.")
+    max: PositiveInt | None = Field(default=None, description="Replicas that the fleet may grow to.")
 
 
 class Spec(Document):
     """A request to serve one model to some number of people."""
 
-    name: Name
-    """Name of the deployment, of at most 24 lower-case letters, digits and single hyphens; resources are named after it."""
-    model: StrictStr
-    """The model: an id of the catalog, or the path of a Hugging Face config.json beside the spec."""
-    revision: Annotated[StrictStr, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
-    """Revision of the model's weights: a branch, tag or commit of its repository."""
-    weights_precision: WeightsPrecision | None = None
-    """Number format of the weights, or the quantization that they are stored in."""
-    kv_cache_precision: KvCachePrecision | None = None
-    """Number format of the KV cache, which may differ from the weights'."""
-    server: ServerChoice | None = None
-    """The inference server and its version."""
-    workload: Workload | None = None
-    """Load pattern: a service, offline batches, development, or a light edge deployment."""
-    max_model_len: PositiveInt | None = None
-    """Longest prompt plus answer, in tokens, that the server accepts."""
-    prompt_tokens: PositiveInt | None = None
-    """Tokens of a typical prompt."""
-    output_tokens: PositiveInt | None = None
-    """Tokens of a typical answer."""
-    concurrency: PositiveInt | None = None
-    """Requests in flight at the same time, over all replicas."""
-    requests_per_second: PositiveFloat | None = None
-    """Requests that arrive per second, over all replicas."""
-    latency: LatencyTargets | None = None
-    """Latency targets."""
-    profile: StrictStr | None = None
-    """A named set of defaults from the catalog, which fills in what the spec leaves out."""
-    cloud: StrictStr | None = None
-    """The cloud to rent from."""
-    region: Annotated[StrictStr, StringConstraints(pattern=r"^[a-z]+(-[a-z]+)+-?\d+$")] | None = None
-    """The cloud's region."""
-    environment: Environment | None = None
-    """What the deployment is for; it decides zones, NAT gateways, replicas and protection."""
-    purchase_option: PurchaseOption | None = None
-    """How the machines are paid for: on-demand, or spot (cheaper, and interrupted at short notice)."""
-    replicas: ReplicaRange | None = None
-    """Smallest and largest number of replicas."""
-    budget_usd_per_month: PositiveFloat | None = None
-    """Most that the machines may cost in a month of 730 hours, in US dollars."""
-    public: StrictBool | None = None
-    """Whether the endpoint is reachable from the internet; internal unless asked."""
-    tags: dict[TagKey, TagValue] | None = None
-    """Tags to put on every resource, beside our own."""
+    name: Name = Field(
+        description="Name of the deployment; resources are named after it. At most 24 lower-case letters, "
+        "digits and single hyphens, a letter first."
+    )
+    model: StrictStr = Field(
+        description="The model: an id of the catalog, or the path of its Hugging Face config.json."
+    )
+    revision: Annotated[StrictStr, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = Field(
+        default=None,
+        description="Revision of the model's weights: a branch, tag or commit of its repository.",
+    )
+    weights_precision: WeightsPrecision | None = Field(
+        default=None, description="Number format of the weights, or the quantization that they are stored in."
+    )
+    kv_cache_precision: KvCachePrecision | None = Field(
+        default=None, description="Number format of the KV cache, which may differ from the weights'."
+    )
+    server: ServerChoice | None = Field(default=None, description="The inference server and its version.")
+    workload: Workload | None = Field(
+        default=None,
+        description="Load pattern: a service, offline batches, development, or a light edge deployment.",
+    )
+    max_model_len: PositiveInt | None = Field(
+        default=None, description="Longest prompt plus answer, in tokens, that the server accepts."
+    )
+    prompt_tokens: PositiveInt | None = Field(default=None, description="Tokens of a typical prompt.")
+    output_tokens: PositiveInt | None = Field(default=None, description="Tokens of a typical answer.")
+    concurrency: PositiveInt | None = Field(
+        default=None, description="Requests in flight at the same time, over all replicas."
+    )
+    requests_per_second: PositiveFloat | None = Field(
+        default=None, description="Requests that arrive per second, over all replicas."
+    )
+    latency: LatencyTargets | None = Field(default=None, description="Latency targets.")
+    profile: StrictStr | None = Field(
+        default=None,
+        description="A named set of defaults from the catalog, which fills in what the spec leaves out.",
+    )
+    cloud: StrictStr | None = Field(default=None, description="The cloud to rent from.")
+    region: Annotated[StrictStr, StringConstraints(pattern=r"^[a-z]+(-[a-z]+)+-?\d+$")] | None = Field(
+        default=None, description="The cloud's region."
+    )
+    environment: Environment | None = Field(
+        default=None,
+        description="What the deployment is for; it decides zones, NAT gateways, replicas and protection.",
+    )
+    purchase_option: PurchaseOption | None = Field(
+        default=None,
+        description="How machines are paid for: on-demand, or spot (cheaper, interrupted at short notice).",
+    )
+    replicas: ReplicaRange | None = Field(
+        default=None, description="Smallest and largest number of replicas."
+    )
+    budget_usd_per_month: PositiveFloat | None = Field(
+        default=None, description="Most that the machines may cost in a month of 730 hours, in US dollars."
+    )
+    public: StrictBool | None = Field(
+        default=None,
+        description="Whether the endpoint is reachable from the internet; internal unless asked.",
+    )
+    tags: dict[TagKey, TagValue] | None = Field(
+        default=None, description="Tags to put on every resource, beside our own."
+    )
 
 
 def parse_spec(document: Any, where: str = "spec") -> Spec:
@@ -157,6 +181,10 @@ def _inconsistencies(document: Mapping[str, Any], where: str) -> Iterator[Fault]
             f"min is {least} and max is {most}, and min must not be above max.",
             f"Raise replicas.max to {least}, or lower replicas.min to {most}.",
         )
+    tags = document.get("tags")
+    for key in tags if isinstance(tags, Mapping) else ():
+        if str(key).lower().startswith(RESERVED_TAG_PREFIXES):
+            yield Fault(f"{where}: tags.{key}", "begins with a reserved prefix.", "Choose another key.")
 
 
 def _fault(problem: Any, where: str) -> Fault:
@@ -181,12 +209,13 @@ def _fault(problem: Any, where: str) -> Fault:
         return Fault(place, f"is {_shown(given)}, which does not match {limits['pattern']}.", f"{what}")
     message = str(problem["msg"]).replace("Input should be", "must be").replace("String should", "must")
     message = message[0].lower() + message[1:]
-    return Fault(place, f"is {_shown(given)}, and {message}.", f"Set it right or leave it out. {_description(path)}")
+    return Fault(
+        place, f"is {_shown(given)}, and {message}.", f"Set it right or leave it out. {_description(path)}"
+    )
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+    return _SHORT.repr(value)
 
 
 def _dotted(path: list[Any]) -> str:

@@ -1,0 +1,217 @@
+"""From a spec to a complete request: the user's word first, then the profile's, then a default; and which
+it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gpuwright import catalog
+from gpuwright.catalog import Model, Profile, Server
+from gpuwright.errors import Fault, InputError
+from gpuwright.sizing import Decoder, decoder
+from gpuwright.spec import Spec, try_parse_spec
+
+T = TypeVar("T")
+
+DEFAULTS: Mapping[str, Any] = {
+    "server": {"name": "vllm"},
+    "workload": "online",
+    "cloud": "aws",
+    "environment": "dev",
+    "concurrency": 8,
+    "prompt_tokens": 512,
+    "output_tokens": 256,
+    "public": False,
+    "revision": "main",
+    "tags": {},
+}
+DEFAULT_REGION = {"aws": "us-east-1", "gcp": "us-central1"}
+DEFAULT_MAX_MODEL_LEN = 4096
+WORKLOAD_PURCHASE = {"online": "on-demand", "batch": "spot", "dev": "on-demand", "edge": "on-demand"}
+"""Source: document A, choice of instance by load pattern: batch work runs on spot."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A spec with nothing left out; every name looked up.
+
+    Args:
+        architecture: The model as read from a config.json; None where it is a row of the catalog.
+        origins: For each field, where its value came from.
+    """
+
+    name: str
+    model: Decoder
+    architecture: Model | None
+    revision: str
+    weights_precision: str
+    kv_cache_precision: str
+    server: Server
+    workload: str
+    max_model_len: int
+    prompt_tokens: int
+    output_tokens: int
+    concurrency: int
+    requests_per_second: float | None
+    time_to_first_token_ms: float | None
+    time_per_output_token_ms: float | None
+    profile: Profile | None
+    cloud: str
+    region: str
+    environment: str
+    purchase_option: str
+    replicas_min: int | None
+    replicas_max: int | None
+    budget_usd_per_month: float | None
+    public: bool
+    tags: dict[str, str]
+    origins: dict[str, str]
+
+
+def resolve(document: Any, where: str = "spec", model: Model | None = None) -> Request:
+    """Return the complete request that a spec document makes.
+
+    Args:
+        document: The parsed spec, or a Spec.
+        where: Name of its origin, for the errors.
+        model: The model that `model` names, where it was read from a config.json.
+
+    Raises:
+        InputError: With every fault of the document and every name that the catalog lacks.
+    """
+    if isinstance(document, Spec):
+        document = document.model_dump(mode="json", exclude_unset=True)
+    spec, faults = try_parse_spec(document, where)
+    given = document if isinstance(document, Mapping) else {}
+    rows = _Rows(where, given, faults)
+    profile = rows.find("profile", lambda name: catalog.profile(name, where=f"{where}: profile"))
+    values = _Values(given, profile)
+    cloud = values.take("cloud")
+    rows.find("cloud", lambda name: catalog.instance_types(name, where=f"{where}: cloud"))
+    if model is None:
+        row = rows.find("model", lambda name: catalog.model(name, where=f"{where}: model"))
+    else:
+        row = model
+    server = rows.look_up(
+        lambda: catalog.server(
+            values.take("server.name"), values.take("server.version"), where=f"{where}: server"
+        )
+    )
+    if row is not None:
+        faults += _length_faults(row, values, where)
+    sized = rows.look_up(lambda: decoder(row, f"{where}: model")) if row is not None else None
+    if spec is None or faults or row is None or sized is None or server is None:
+        raise InputError(faults)
+    region = values.take("region") or values.note("region", DEFAULT_REGION[cloud], f"default for {cloud}")
+    weights = values.take("weights_precision") or values.note(
+        "weights_precision", row.dtype or "bf16", "the published weights"
+    )
+    cache = values.take("kv_cache_precision") or values.note(
+        "kv_cache_precision", "fp16" if weights == "fp16" else "bf16", "the weights' 16-bit format"
+    )
+    return Request(
+        name=spec.name,
+        model=sized,
+        architecture=model,
+        revision=values.take("revision"),
+        weights_precision=weights,
+        kv_cache_precision=cache,
+        server=server,
+        workload=values.take("workload"),
+        max_model_len=_max_model_len(values, row),
+        prompt_tokens=values.take("prompt_tokens"),
+        output_tokens=values.take("output_tokens"),
+        concurrency=values.take("concurrency"),
+        requests_per_second=values.take("requests_per_second"),
+        time_to_first_token_ms=values.take("latency.time_to_first_token_ms"),
+        time_per_output_token_ms=values.take("latency.time_per_output_token_ms"),
+        profile=profile,
+        cloud=cloud,
+        region=region,
+        environment=values.take("environment"),
+        purchase_option=values.take("purchase_option")
+        or values.note(
+            "purchase_option", WORKLOAD_PURCHASE[values.take("workload")], "default for the workload"
+        ),
+        replicas_min=values.take("replicas.min"),
+        replicas_max=values.take("replicas.max"),
+        budget_usd_per_month=values.take("budget_usd_per_month"),
+        public=values.take("public"),
+        tags=dict(values.take("tags")),
+        origins=values.origins,
+    )
+
+
+def _max_model_len(values: _Values, model: Model) -> int:
+    given: int | None = values.take("max_model_len")
+    if given is not None:
+        return given
+    typical = values.take("prompt_tokens") + values.take("output_tokens")
+    longest = min(model.max_position or DEFAULT_MAX_MODEL_LEN, max(DEFAULT_MAX_MODEL_LEN, typical))
+    chosen: int = values.note("max_model_len", longest, "default, within the model's own")
+    return chosen
+
+
+def _length_faults(model: Model, values: _Values, where: str) -> list[Fault]:
+    """Return the fault of asking for a longer context than the model has."""
+    longest, asked = model.max_position, values.take("max_model_len")
+    if not longest or not isinstance(asked, int) or asked <= longest:
+        return []
+    return [
+        Fault(
+            f"{where}: max_model_len",
+            f"is {asked}, and {model.id} was trained for at most {longest} tokens.",
+            f"Lower it to {longest}, or choose a model with a longer context.",
+        )
+    ]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Looks names up and keeps the faults of those that are not found."""
+
+    where: str
+    document: Mapping[str, Any]
+    faults: list[Fault]
+
+    def find(self, field: str, look_up: Callable[[str], T]) -> T | None:
+        """Return the row that the field names; None where it is left out, no text, or unknown."""
+        name = self.document.get(field)
+        return self.look_up(lambda: look_up(name)) if isinstance(name, str) else None
+
+    def look_up(self, get: Callable[[], T]) -> T | None:
+        """Return what is found; keep the faults where it is not."""
+        try:
+            return get()
+        except InputError as error:
+            self.faults.extend(error.faults)
+            return None
+
+
+class _Values:
+    """The values of a spec in layers, and where each one taken came from."""
+
+    def __init__(self, document: Mapping[str, Any], profile: Profile | None) -> None:
+        self.origins: dict[str, str] = {"name": "spec", "model": "spec"}
+        self._layers = [("spec", document), ("default", DEFAULTS)]
+        if profile is not None:
+            self._layers.insert(1, (f"profile {profile.name}", profile.defaults))
+
+    def take(self, path: str) -> Any:
+        """Return the value at a dotted path from the first layer that has one, or None."""
+        for origin, layer in self._layers:
+            value: Any = layer
+            for key in path.split("."):
+                value = value.get(key) if isinstance(value, Mapping) else None
+            if value is not None:
+                self.origins[path] = origin
+                return value
+        return None
+
+    def note(self, path: str, value: T, origin: str) -> T:
+        """Return a value that was worked out, and remember how."""
+        self.origins[path] = origin
+        return value

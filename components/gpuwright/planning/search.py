@@ -1,0 +1,363 @@
+"""The search: try every shape of the cloud, keep those that satisfy every rule and target, and say why the
+others do not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from gpuwright import catalog
+from gpuwright.catalog import Accelerator, InstanceType
+from gpuwright.planning.environments import ENVIRONMENTS
+from gpuwright.planning.resolve import Request
+from gpuwright.sizing import Disk, Hardware, Load, Memory, Speed, disk, fit, speed
+from gpuwright_policies.evaluate import evaluate
+from gpuwright_policies.facts import Host, Serving, SystemDisk
+
+HOURS_PER_MONTH = 730
+"""Hours that clouds bill as a month: 365 × 24 / 12."""
+
+REPLICA_LIMIT = 256
+"""Largest fleet that is searched where the spec sets no maximum."""
+
+TARGET_UTILISATION = 0.7
+"""Part of a replica's estimated rate that a stated arrival rate may use, so that queues stay short. Our
+choice.
+"""
+
+LATENCY_MARGIN = 1.25
+"""A shape must meet a latency target with this much to spare, since latencies are estimates. Our choice."""
+
+READING_PACE_MS_PER_TOKEN = 100.0
+PATIENCE_MS = 2000.0
+"""How long a person's request is in flight where the spec sets no targets: two seconds to the first token,
+then ten tokens a second, the pace of fast reading. Our choice."""
+
+WEIGHTS_BITS = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8": 8, "int8": 8, "awq": 4, "gptq": 4, "mxfp4": 4}
+
+GB_FOR_UNPACKED_IMAGE = 30.0
+"""GB assumed for a container image whose unpacked size the catalog does not know."""
+
+
+@dataclass(frozen=True)
+class Lack:
+    """One thing that a shape lacks.
+
+    Args:
+        rule: Id of the rule, or the name of the number.
+        detail: What is, and what must be.
+    """
+
+    rule: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A number of replicas, and what each does at its share of the load."""
+
+    replicas: int
+    load: Load
+    memory: Memory
+    speed: Speed
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A shape with everything worked out for the load; it may lack something."""
+
+    instance: InstanceType
+    accelerator: Accelerator
+    lacks: tuple[Lack, ...]
+    usd_per_hour: float | None
+    fleet: Fleet
+    disk: Disk
+    replicas_min: int
+    replicas_max: int
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A candidate that lacks nothing, and what it costs at the planned rate."""
+
+    candidate: Candidate
+    requests_per_second: float
+    instance_usd_per_hour: float
+    usd_per_hour: float
+    usd_per_1000_inferences: float
+
+
+def candidates(request: Request) -> list[Candidate]:
+    """Return every shape of the request's cloud with what it lacks, in the catalog's order."""
+    return [_consider(instance, request) for instance in catalog.instance_types(request.cloud)]
+
+
+def ranked(found: list[Candidate], request: Request) -> list[Priced]:
+    """Return the candidates that lack nothing, the cheapest per 1,000 inferences first; then by hour, then
+    by name.
+    """
+    whole = [
+        _price(each, each.usd_per_hour, request) for each in found if not each.lacks and each.usd_per_hour
+    ]
+    return sorted(
+        whole,
+        key=lambda each: (each.usd_per_1000_inferences, each.usd_per_hour, each.candidate.instance.name),
+    )
+
+
+def nearest_misses(found: list[Candidate]) -> list[Candidate]:
+    """Return the candidates that lack something, those that lack least first; the cheaper first among
+    equals.
+    """
+    return sorted(
+        (each for each in found if each.lacks),
+        key=lambda each: (len(each.lacks), _shortfall(each), each.usd_per_hour or math.inf),
+    )
+
+
+def serving_facts(subject: str, request: Request, instance: InstanceType, memory: Memory) -> Serving:
+    """Return what the memory rules judge: the model on one of the shape's accelerators."""
+    device = catalog.accelerator(instance.accelerator, instance.form_factor)
+    count = instance.accelerator_count
+    return Serving(
+        subject=subject,
+        model=request.model.id,
+        params_billion=request.model.params_total / 1e9,
+        weights_bits=WEIGHTS_BITS[request.weights_precision],
+        accelerator=device.name,
+        accelerator_count=count,
+        accelerator_memory_gib=device.memory_gib,
+        required_gib=memory.total_gib / count,
+        usable_gib=memory.usable_gib / count,
+    )
+
+
+def host_facts(subject: str, instance: InstanceType) -> Host:
+    """Return what the ratio rules judge: the shape around its accelerators."""
+    device = catalog.accelerator(instance.accelerator, instance.form_factor)
+    return Host(
+        subject=subject,
+        instance_type=instance.name,
+        accelerator=device.name,
+        accelerator_count=instance.accelerator_count,
+        accelerator_memory_gib=device.memory_gib,
+        vcpus=instance.vcpus,
+        memory_gib=instance.memory_gib,
+        datacenter_licensed=device.datacenter_licensed,
+    )
+
+
+def _consider(instance: InstanceType, request: Request) -> Candidate:
+    device = catalog.accelerator(instance.accelerator, instance.form_factor)
+    price = (
+        instance.on_demand_usd_per_hour
+        if request.purchase_option == "on-demand"
+        else instance.spot_usd_per_hour
+    )
+    least, most = replica_bounds(request)
+    fleet = _smallest_fleet(instance, device, request, least, most)
+    memory = fleet.memory
+    floor = request.profile.floors.disk_gb if request.profile else 0
+    system_disk = disk(memory.weights_gib, request.server.image_unpacked_gb or GB_FOR_UNPACKED_IMAGE, floor)
+    load_lacks = _load_lacks(request, fleet) if memory.fits else []
+    carries = memory.fits and not load_lacks
+    lacks = (
+        *_server_lacks(instance, device, request),
+        *_rule_lacks(instance, request, memory, system_disk),
+        *_profile_lacks(instance, request),
+        *load_lacks,
+        *_price_lacks(instance, request, price, fleet.replicas if carries else least),
+    )
+    growth = ENVIRONMENTS[request.environment].growth
+    return Candidate(
+        instance=instance,
+        accelerator=device,
+        lacks=lacks,
+        usd_per_hour=price,
+        fleet=fleet,
+        disk=system_disk,
+        replicas_min=least if request.origins.get("replicas.min") == "spec" else fleet.replicas,
+        replicas_max=max(fleet.replicas, request.replicas_max or fleet.replicas * growth),
+    )
+
+
+def demand(request: Request) -> float | None:
+    """Return the requests per second that arrive, or None for batches, which take all that the fleet gives.
+
+    People do not ask more because a machine is faster: where the spec gives requests in flight and no
+    rate, the rate is that number over the time that an answer may take (Little's law).
+    """
+    if request.requests_per_second or request.workload == "batch":
+        return request.requests_per_second
+    first = request.time_to_first_token_ms or PATIENCE_MS
+    token = request.time_per_output_token_ms or READING_PACE_MS_PER_TOKEN
+    return request.concurrency / ((first + request.output_tokens * token) / 1000)
+
+
+def replica_bounds(request: Request) -> tuple[int, int]:
+    """Return the least and the most replicas: the spec's word, else the larger of profile's and
+    environment's.
+    """
+    least = request.replicas_min or 1
+    if request.origins.get("replicas.min") != "spec":
+        least = max(least, ENVIRONMENTS[request.environment].min_replicas)
+    most = request.replicas_max or REPLICA_LIMIT
+    if request.origins.get("replicas.max") != "spec":
+        most = max(most, least)
+    return least, most
+
+
+def _smallest_fleet(
+    instance: InstanceType, device: Accelerator, request: Request, least: int, most: int
+) -> Fleet:
+    """Return the smallest number of replicas that carries the load, or the largest allowed where none does.
+
+    More replicas never make one slower or fuller, so the number is found by bisection.
+    """
+    hardware = Hardware(device, instance.accelerator_count, instance.nvlink_gb_per_s)
+
+    def fleet(replicas: int) -> Fleet:
+        load = Load(
+            math.ceil(request.concurrency / replicas),
+            request.prompt_tokens,
+            request.output_tokens,
+            request.max_model_len,
+        )
+        precisions = {
+            "weights_precision": request.weights_precision,
+            "kv_cache_precision": request.kv_cache_precision,
+        }
+        memory = fit(request.model, device, load, tensor_parallel_size=hardware.count, **precisions)
+        return Fleet(replicas, load, memory, speed(request.model, hardware, load, **precisions))
+
+    low, high = least, most
+    if not _carries(request, fleet(high)):
+        return fleet(high)
+    while low < high:
+        middle = (low + high) // 2
+        if _carries(request, fleet(middle)):
+            high = middle
+        else:
+            low = middle + 1
+    return fleet(low)
+
+
+def _carries(request: Request, fleet: Fleet) -> bool:
+    return fleet.memory.fits and not _load_lacks(request, fleet)
+
+
+def _server_lacks(instance: InstanceType, device: Accelerator, request: Request) -> list[Lack]:
+    """Return what the inference server misses on the device, and how the model divides over its
+    accelerators.
+    """
+    server, lacks = request.server, []
+    named = f"{server.name} {server.version}"
+    has = f"{device.name} has compute capability {device.compute_capability}"
+    if device.compute_capability < server.min_compute_capability:
+        lacks.append(Lack("server", f"{has}, and {named} needs {server.min_compute_capability}"))
+    precision = request.weights_precision
+    quantization = server.quantization(precision)
+    if precision == "bf16" and not device.bf16:
+        needed = server.min_compute_capability_bf16
+        lacks.append(Lack("precision", f"{has}, and BF16 needs {needed}; FP16 would run"))
+    elif quantization and device.compute_capability < quantization.min_compute_capability:
+        needed = quantization.min_compute_capability
+        lacks.append(Lack("precision", f"{has}, and {precision} on {named} needs {needed}"))
+    elif not quantization and precision not in ("bf16", "fp16", "fp32"):
+        lacks.append(Lack("precision", f"{named} does not serve {precision} weights"))
+    cache = next((each for each in server.kv_cache_dtypes if each.name == request.kv_cache_precision), None)
+    if cache and device.compute_capability < cache.min_compute_capability:
+        needed = cache.min_compute_capability
+        lacks.append(Lack("precision", f"{has}, and a KV cache in {cache.name} on {named} needs {needed}"))
+    heads, count = request.model.attention_heads, instance.accelerator_count
+    if heads % count:
+        lacks.append(
+            Lack(
+                "tensor-parallel",
+                f"{count} accelerators do not divide the {heads} attention heads of the model",
+            )
+        )
+    return lacks
+
+
+def _rule_lacks(instance: InstanceType, request: Request, memory: Memory, system_disk: Disk) -> list[Lack]:
+    facts = (
+        serving_facts(instance.name, request, instance, memory),
+        host_facts(instance.name, instance),
+        SystemDisk(instance.name, system_disk.size_gb, system_disk.required_gb, solid_state=True),
+    )
+    return [
+        Lack(finding.rule, f"{finding.actual}; {finding.expected}")
+        for finding in evaluate(facts)
+        if finding.mandatory
+    ]
+
+
+def _profile_lacks(instance: InstanceType, request: Request) -> list[Lack]:
+    if request.profile is None:
+        return []
+    floors, name = request.profile.floors, f"profile {request.profile.name}"
+    lacks = []
+    if instance.accelerator_count < floors.accelerators:
+        lacks.append(
+            Lack(
+                name,
+                f"has {instance.accelerator_count} accelerators, and the profile asks {floors.accelerators}",
+            )
+        )
+    if instance.vcpus < floors.vcpus:
+        lacks.append(Lack(name, f"has {instance.vcpus} vCPU, and the profile asks {floors.vcpus}"))
+    if instance.memory_gib < floors.memory_gib:
+        lacks.append(
+            Lack(name, f"has {instance.memory_gib:g} GiB of RAM, and the profile asks {floors.memory_gib:g}")
+        )
+    return lacks
+
+
+def _load_lacks(request: Request, fleet: Fleet) -> list[Lack]:
+    """Return the targets that the fleet misses at its share of the load."""
+    pace = fleet.speed
+    of = f"with {fleet.replicas} replica{'s' if fleet.replicas > 1 else ''}"
+    timed = (
+        ("time-to-first-token", pace.time_to_first_token_ms, request.time_to_first_token_ms),
+        ("time-per-output-token", pace.time_per_output_token_ms, request.time_per_output_token_ms),
+    )
+    lacks = [
+        Lack(
+            name,
+            f"estimated {found:.0f} ms {of}; at most {target / LATENCY_MARGIN:.0f} to meet {target:g} safely",
+        )
+        for name, found, target in timed
+        if target and found * LATENCY_MARGIN > target
+    ]
+    rate = request.requests_per_second
+    able = pace.requests_per_second * fleet.replicas * TARGET_UTILISATION
+    if rate and able < rate:
+        lacks.append(Lack("throughput", f"estimated {able:.2f} requests/s {of}; {rate:g} arrive"))
+    return lacks
+
+
+def _price_lacks(instance: InstanceType, request: Request, price: float | None, replicas: int) -> list[Lack]:
+    if price is None:
+        return [Lack("price", f"no {request.purchase_option} price is known for {instance.name}")]
+    budget, month = request.budget_usd_per_month, price * replicas * HOURS_PER_MONTH
+    if budget is not None and month > budget:
+        return [
+            Lack(
+                "budget",
+                f"{replicas} × {instance.name} cost {month:,.0f} USD a month; the budget is {budget:,.0f}",
+            )
+        ]
+    return []
+
+
+def _price(candidate: Candidate, instance_price: float, request: Request) -> Priced:
+    hourly = instance_price * candidate.fleet.replicas
+    rate = demand(request) or candidate.fleet.speed.requests_per_second * candidate.fleet.replicas
+    return Priced(candidate, rate, instance_price, hourly, hourly / (rate * 3600) * 1000)
+
+
+def _shortfall(candidate: Candidate) -> float:
+    """Return by how much the memory is exceeded, so that the nearest misses come first."""
+    return max(0.0, candidate.fleet.memory.total_gib / candidate.fleet.memory.usable_gib - 1)

@@ -1,0 +1,28 @@
+"""Arithmetic from a model, a device and a load to memory, speed, disk and time; pure, and honest about its
+error.
+"""
+
+from gpuwright.sizing.basis import Basis
+from gpuwright.sizing.decoder import Decoder, decoder
+from gpuwright.sizing.host import Disk, Step, bandwidth_mbps, cold_start, disk
+from gpuwright.sizing.memory import GPU_MEMORY_UTILIZATION, PREFILL_TOKENS, Load, Memory, fit
+from gpuwright.sizing.speed import Hardware, Speed, speed
+
+__all__ = [
+    "GPU_MEMORY_UTILIZATION",
+    "PREFILL_TOKENS",
+    "Basis",
+    "Decoder",
+    "Disk",
+    "Hardware",
+    "Load",
+    "Memory",
+    "Speed",
+    "Step",
+    "bandwidth_mbps",
+    "cold_start",
+    "decoder",
+    "disk",
+    "fit",
+    "speed",
+]

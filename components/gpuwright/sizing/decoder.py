@@ -1,0 +1,108 @@
+"""A model with everything that sizing needs of it, nothing left open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpuwright.catalog import Model
+from gpuwright.errors import InputError
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A text-generation model.
+
+    Args:
+        id: Its id, for messages.
+        params_total: All parameters.
+        params_active: Parameters that one token is multiplied with.
+        layers: Layers.
+        hidden_size: Width of the residual stream.
+        attention_heads: Query heads of a layer.
+        vocab_size: Rows of the embedding.
+        mlp_width: Width of what one token activates in an MLP or in its experts.
+        tied_embeddings: Whether input and output embedding are one.
+        cached_per_layer: Numbers that one layer caches for one token.
+        kv_heads: Heads that the KV cache divides by; 1 where it cannot be divided.
+        sliding_window: Tokens that the sliding layers keep; 0 where there are none.
+        sliding_layers: Layers that see the sliding window only.
+        experts: Routed experts of a layer; 0 where it is dense.
+        experts_per_token: Routed experts that a token uses.
+        dtype: Type of the published weights.
+        quantization: Method that the published weights are quantized with.
+        weights_bytes: Published size of the weights, bytes; 0 where unknown.
+    """
+
+    id: str
+    params_total: int
+    params_active: int
+    layers: int
+    hidden_size: int
+    attention_heads: int
+    vocab_size: int
+    mlp_width: int
+    tied_embeddings: bool
+    cached_per_layer: int
+    kv_heads: int
+    sliding_window: int
+    sliding_layers: int
+    experts: int
+    experts_per_token: int
+    dtype: str | None
+    quantization: str | None
+    weights_bytes: int
+
+
+NEEDED = ("params_total", "layers", "hidden_size", "attention_heads", "vocab_size")
+
+
+def decoder(model: Model, where: str = "") -> Decoder:
+    """Return the model as a decoder.
+
+    Args:
+        where: Place of the model's name in an input, for the error.
+
+    Raises:
+        InputError: It is no decoder, or its row lacks what sizing needs; the error names what.
+    """
+    values = {name: getattr(model, name) or 0 for name in NEEDED}
+    missing = [name for name, value in values.items() if not value]
+    if not model.kv_lora_rank:
+        missing += [name for name in ("kv_heads", "head_dim") if not getattr(model, name)]
+    if model.kind != "decoder" or missing:
+        what = f"is a {model.kind} model" if model.kind != "decoder" else f"has no {', '.join(missing)}"
+        raise InputError.of(
+            where or f"model {model.id}",
+            f"{model.id} {what} in the catalog, and sizing needs a decoder's layers, heads and parameters.",
+            "Choose a text-generation model, or give the path of its config.json as `model`.",
+        )
+    return Decoder(
+        id=model.id,
+        params_active=model.params_active or values["params_total"],
+        mlp_width=_mlp_width(model, values["hidden_size"]),
+        tied_embeddings=bool(model.tied_embeddings),
+        cached_per_layer=_cached_per_layer(model),
+        kv_heads=1 if model.kv_lora_rank else model.kv_heads or 1,
+        sliding_window=model.sliding_window or 0,
+        sliding_layers=model.sliding_layers,
+        experts=model.experts or 0,
+        experts_per_token=model.experts_per_token or 0,
+        dtype=model.dtype,
+        quantization=model.quantization,
+        weights_bytes=model.weights_bytes or 0,
+        **values,
+    )
+
+
+def _mlp_width(model: Model, hidden_size: int) -> int:
+    dense = model.intermediate_size or 4 * hidden_size
+    return max(dense, (model.moe_intermediate_size or 0) * (model.experts_per_token or 1))
+
+
+def _cached_per_layer(model: Model) -> int:
+    """Return keys and values of every KV head (arXiv 1911.02150), or the latent and its rotary part (arXiv
+    2405.04434).
+    """
+    if model.kv_lora_rank:
+        return model.kv_lora_rank + (model.qk_rope_head_dim or 0)
+    return 2 * (model.kv_heads or 0) * (model.head_dim or 0)
