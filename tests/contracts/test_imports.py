@@ -12,13 +12,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE_ROOTS = [ROOT / name for name in ("components", "policies", "templates")]
 PACKAGES = ["gpuwright", "gpuwright_policies", "gpuwright_templates"]
 # What is made of Pulumi resources, or runs them; everything else must import without the SDK.
-MADE_OF_PULUMI = (
-    "gpuwright.clouds",
-    "gpuwright.inference",
-    "gpuwright.sandbox",
-    "gpuwright.terraform",
-    "gpuwright_policies.pack",
-)
+MADE_OF_PULUMI = ("gpuwright.clouds", "gpuwright.inference", "gpuwright.sandbox")
 
 IMPORT_ALL = """
 import importlib, json, sys, traceback
