@@ -28,7 +28,7 @@ Dtype = Literal["fp32", "fp16", "bf16", "fp8", "mxfp4"]
 class Sourced(BaseModel):
     """Facts, with the place they came from."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, protected_namespaces=())
 
     source: str = Field(min_length=1, description="Where the facts came from, with versions.")
     notes: str = Field(default="", description="Caveats that no column can hold.")
@@ -245,7 +245,7 @@ class Server(Row):
 class Floors(BaseModel):
     """The least a documented profile asks of one machine."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     vcpus: PositiveInt = Field(description="Virtual CPUs.")
     memory_gib: PositiveFloat = Field(description="System memory, GiB.")
