@@ -23,7 +23,7 @@ GPU_MEMORY_UTILIZATION = f"{PREFIX}gpu-memory-utilization"
 DISK_REQUIRED_GB = f"{PREFIX}disk-required-gb"
 PLAN_DIGEST = f"{PREFIX}plan-digest"
 MODEL_STORE = f"{PREFIX}model-store"
-"""Address of the model's files. The plan does not know the bucket, so whoever makes the machine adds this one."""
+"""Address of the model's files. The plan does not know the bucket, so whoever makes the machine adds it."""
 
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 

@@ -9,7 +9,7 @@ from gpuwright import catalog
 from gpuwright.errors import InputError
 from gpuwright.planning.search import WEIGHTS_BITS, host_facts
 from gpuwright.planning.tags import ServingTags
-from gpuwright.sizing import GPU_MEMORY_UTILIZATION, Load, Memory, fit
+from gpuwright.sizing import GPU_MEMORY_UTILIZATION, Decoder, Load, Memory, decoder, fit
 from gpuwright.sizing.memory import KV_CACHE_BYTES
 from gpuwright_policies.facts import UNKNOWN, Facts, Host, Serving
 
@@ -58,7 +58,7 @@ def serving(subject: str, shape: catalog.InstanceType | None, tags: ServingTags)
     return Serving(
         subject=subject,
         model=tags.model if isinstance(tags.model, str) else UNKNOWN,
-        params_billion=model.params_total / 1e9 if model and model.params_total else UNKNOWN,
+        params_billion=model.params_total / 1e9 if model else UNKNOWN,
         weights_bits=WEIGHTS_BITS.get(tags.weights_precision, UNKNOWN),
         accelerator=device.name if device else UNKNOWN,
         accelerator_count=_ranks(shape, tags) if shape else UNKNOWN,
@@ -69,16 +69,13 @@ def serving(subject: str, shape: catalog.InstanceType | None, tags: ServingTags)
 
 
 def _gib_of_one(
-    model: catalog.Model | None, shape: catalog.InstanceType | None, tags: ServingTags
+    model: Decoder | None, shape: catalog.InstanceType | None, tags: ServingTags
 ) -> tuple[float | None, float | None]:
     """Return what one accelerator must hold and what the server may use of it, GiB."""
     if model is None or shape is None or tags.weights_precision not in WEIGHTS_BITS:
         return None, None
     load = _load(tags)
-    try:
-        memory = _fit(model, shape, tags, load or LEAST_LOAD)
-    except InputError:
-        return None, None
+    memory = _fit(model, shape, tags, load or LEAST_LOAD)
     ranks = _ranks(shape, tags)
     utilization = min(tags.gpu_memory_utilization or GPU_MEMORY_UTILIZATION, 1.0)
     needed = memory.total_gib / ranks
@@ -87,7 +84,7 @@ def _gib_of_one(
     return (needed if needed > usable or (load and cache_known) else None), usable
 
 
-def _fit(model: catalog.Model, shape: catalog.InstanceType, tags: ServingTags, load: Load) -> Memory:
+def _fit(model: Decoder, shape: catalog.InstanceType, tags: ServingTags, load: Load) -> Memory:
     smallest = min(KV_CACHE_BYTES, key=lambda precision: KV_CACHE_BYTES[precision])
     return fit(
         model,
@@ -111,12 +108,12 @@ def _load(tags: ServingTags) -> Load | None:
 
 
 @lru_cache(maxsize=256)
-def _model(name: object) -> catalog.Model | None:
-    """Return the catalog's model of that id, or None."""
+def _model(name: object) -> Decoder | None:
+    """Return the catalog's model of that id, or None where it has none or none that can be sized."""
     if not isinstance(name, str):
         return None
     try:
-        return catalog.model(name)
+        return decoder(catalog.model(name))
     except InputError:
         return None
 
