@@ -1,11 +1,11 @@
 """Every failure that a user can cause, and how it is told.
 
-    GpuwrightError              base; the CLI prints it without a traceback
-    ├── InputError              exit 2: what was given cannot be used; holds every fault found, not the first
-    │   └── UnknownNameError    exit 2: no such row in the catalog; names the nearest ones
-    ├── NothingFitsError        exit 1: the request is sound, and no instance type satisfies it
-    ├── PolicyViolatedError     exit 1: a rule is violated
-    └── EnvironmentLackError    exit 2: a program or an extra that the verb needs is not installed
+GpuwrightError              base; the CLI prints it without a traceback
+├── InputError              exit 2: what was given cannot be used; holds every fault found, not the first
+│   └── UnknownNameError    exit 2: no such row in the catalog; names the nearest ones
+├── NothingFitsError        exit 1: the request is sound, and no instance type satisfies it
+├── PolicyViolatedError     exit 1: a rule is violated
+└── EnvironmentLackError    exit 2: a program or an extra that the verb needs is not installed
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ TagValue = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Za-z0-9 +=._:/@-
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
+_SHORT.maxlevel = 2
 RESERVED_TAG_PREFIXES = ("aws:", "gpuwright:")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -59,11 +58,11 @@ def user_data(
     }
     if faults := list(_faults(plan, given)):
         raise InputError(faults)
-    text = _environment().get_template("aws.yaml.j2").render(**given, **_values(plan))
+    text = environment().get_template("aws.yaml.j2").render(**given, **values(plan))
     size = len(text.encode())
     if size >= USER_DATA_LIMIT_BYTES:
         raise GpuwrightError(
-            f"plan {plan.name}: its user data has {size} bytes; AWS takes fewer than {USER_DATA_LIMIT_BYTES}. "
+            f"plan {plan.name}: its user data has {size} bytes, AWS takes less than {USER_DATA_LIMIT_BYTES}. "
             "Shorten the server's arguments."
         )
     return text
@@ -81,12 +80,11 @@ def _faults(plan: Plan, given: dict[str, str]) -> Iterator[Fault]:
             "model_store_uri", f"{uri!r} is not where this model is.", f"Give s3://<bucket>/{prefix}."
         )
     if any("\0" in argument for argument in plan.server.arguments):
-        yield Fault(
-            "server.arguments", "An argument holds a NUL.", "Leave it out; no program can be given it."
-        )
+        yield Fault("server.arguments", "An argument holds a NUL.", "Leave it out; no program can take it.")
 
 
-def _values(plan: Plan) -> dict[str, Any]:
+def values(plan: Plan) -> dict[str, Any]:
+    """Return what the templates take from the plan, by name."""
     return {
         "accelerator_count": plan.accelerator.count,
         "budget_seconds": ready_budget_seconds(plan),
@@ -104,11 +102,12 @@ def _values(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return the templates, in which an undefined name is an error."""
     # Imported here, so that a command that renders nothing does not wait for it.
     import jinja2
 
-    environment = jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("gpuwright_templates", "cloud_init"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -116,8 +115,8 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - shell, Python and unit files, each with its own filter below
     )
-    environment.filters["shell"] = shlex.quote
-    environment.filters["python"] = json.dumps
-    environment.filters["systemd"] = systemd_word
-    environment.filters["systemd_command"] = systemd_command
-    return environment
+    made.filters["shell"] = lambda value: shlex.quote(str(value))
+    made.filters["python"] = lambda value: ascii(str(value))
+    made.filters["systemd"] = systemd_word
+    made.filters["systemd_command"] = systemd_command
+    return made

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from gpuwright.errors import InputError
+from gpuwright.errors import UnknownNameError
 from gpuwright.planning.plan import Plan
 
 CONTAINER_NAME = "gpuwright-server"
@@ -35,12 +35,14 @@ def container(plan: Plan) -> Container:
     """Return how the plan's server runs in its container.
 
     Raises:
-        InputError: No boot payload is known for this server.
+        UnknownNameError: No boot payload is known for this server.
     """
     builder = _BUILDERS.get(plan.server.name)
     if builder is None:
-        known = " or ".join(sorted(_BUILDERS))
-        raise InputError.of("server.name", f"{plan.server.name!r} has no boot payload.", f"Use {known}.")
+        known = sorted(_BUILDERS)
+        raise UnknownNameError(
+            "server.name", "server with a boot payload", plan.server.name, known, f"Use {' or '.join(known)}."
+        )
     return builder(plan)
 
 

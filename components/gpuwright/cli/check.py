@@ -49,7 +49,9 @@ def _check(path: str) -> Report:
     text, where = read_text(path)
     try:
         document = json.loads(text)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise InputError.of(where, "is nested too deeply.", "Give a document that a program wrote.") from None
+    except ValueError:
         document = parse_yaml(text, where)
     model = None
     if is_spec(document):

@@ -299,8 +299,8 @@ def _reasons(request: Request, best: list[Priced]) -> Iterator[str]:
     )
     yield (
         f"host: {instance.vcpus} vCPU are {instance.vcpus // count} for each {device.name} (8 at least), and "
-        f"{instance.memory_gib:g} GiB of RAM {instance.memory_gib / (device.memory_gib * count):.1f} times its "
-        "memory (2 at least)"
+        f"{instance.memory_gib:g} GiB of RAM {instance.memory_gib / (device.memory_gib * count):.1f} times "
+        "its memory (2 at least)"
     )
     if instance.accelerator_count > 1:
         yield (

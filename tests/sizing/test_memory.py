@@ -1,0 +1,149 @@
+"""Memory: hand-computed cases for every kind of attention, and what must hold for all."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuwright import catalog
+from gpuwright.errors import InputError
+from gpuwright.sizing import GPU_MEMORY_UTILIZATION, Basis, Load, decoder, fit
+from gpuwright.sizing.memory import (
+    GIB,
+    accelerator_share_of_kv_cache,
+    activations_bytes,
+    kv_cache_bytes,
+    kv_cache_bytes_per_token,
+    weights_bytes,
+)
+
+CHAT = Load(concurrency=16, prompt_tokens=512, output_tokens=256, max_model_len=4096)
+DECODERS = [model.id for model in catalog.models() if model.kind == "decoder" and model.params_total]
+
+
+def model(name: str):
+    return decoder(catalog.model(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "arithmetic"),
+    [
+        ("meta-llama/Llama-2-7b-hf", 524_288, "MHA: 2 · 32 layers · 32 heads · 128 · 2 bytes"),
+        ("meta-llama/Llama-3.1-8B", 131_072, "GQA: 2 · 32 · 8 KV heads · 128 · 2"),
+        ("tiiuae/falcon-7b", 8_192, "MQA: 2 · 32 · 1 KV head · 64 · 2"),
+        ("deepseek-ai/DeepSeek-R1", 70_272, "MLA: 61 layers · (512 latent + 64 rotary) · 2"),
+        ("google/gemma-2-9b", 344_064, "half sliding: 2 · 42 · 8 · 256 · 2 before the window is full"),
+    ],
+)
+def test_the_kv_cache_of_a_token_is_that_of_the_arithmetic(name: str, expected: int, arithmetic: str) -> None:
+    assert kv_cache_bytes_per_token(model(name), "bf16") == expected, arithmetic
+
+
+def test_a_kv_cache_in_fp8_is_half_of_one_in_bf16() -> None:
+    llama = model("meta-llama/Llama-2-7b-hf")
+    assert kv_cache_bytes_per_token(llama, "fp8") * 2 == kv_cache_bytes_per_token(llama, "bf16")
+
+
+def test_a_sliding_layer_keeps_no_more_than_its_window() -> None:
+    # Gemma 2 9B: 21 full layers keep 8,192 tokens, 21 sliding ones 4,096, of 2 · 8 · 256 · 2 bytes each.
+    assert kv_cache_bytes(model("google/gemma-2-9b"), "bf16", 8192) == (21 * 8192 + 21 * 4096) * 8192
+
+
+def test_heads_fewer_than_accelerators_are_repeated_and_a_latent_is_whole_on_each() -> None:
+    assert accelerator_share_of_kv_cache(model("meta-llama/Llama-3.1-8B"), 4) == 2 / 8
+    assert accelerator_share_of_kv_cache(model("tiiuae/falcon-7b"), 8) == 1
+    assert accelerator_share_of_kv_cache(model("deepseek-ai/DeepSeek-R1"), 8) == 1
+
+
+def test_weights_are_parameters_times_bytes_or_the_published_size() -> None:
+    assert weights_bytes(model("meta-llama/Llama-2-7b-hf"), "bf16") == (6_738_417_664 * 2, Basis.DERIVED)
+    published = catalog.model("Qwen/Qwen2.5-7B").weights_bytes
+    assert weights_bytes(model("Qwen/Qwen2.5-7B"), "bf16")[0] in (published, 7_615_616_512 * 2)
+
+
+def test_four_bit_weights_keep_embeddings_in_16_bits_and_pay_for_their_scales() -> None:
+    # 32,000 · 4,096 · 2 embeddings at 2 bytes; the rest at 4 bits and (16 + 4) / 128 of scale and zero point.
+    embeddings = 32_000 * 4_096 * 2
+    expected = (6_738_417_664 - embeddings) * (4 + 20 / 128) / 8 + embeddings * 2
+    assert weights_bytes(model("meta-llama/Llama-2-7b-hf"), "awq")[0] == pytest.approx(expected, abs=1)
+
+
+def test_activations_follow_the_servers_profiled_peak() -> None:
+    # 2,048 tokens · 2 bytes · (3 · 14,336 + 3 · 4,096) and the logits of one sequence twice in 32 bits.
+    assert (
+        activations_bytes(model("meta-llama/Llama-3.1-8B"), 1, 1)
+        == 2048 * 2 * 3 * (14_336 + 4_096) + 128_256 * 8
+    )
+
+
+def test_llama_2_7b_for_sixteen_chats_fits_an_a10g_and_not_a_t4() -> None:
+    llama = model("meta-llama/Llama-2-7b-hf")
+    precisions = {"weights_precision": "bf16", "kv_cache_precision": "bf16"}
+    on_a10g = fit(llama, catalog.accelerator("A10G"), CHAT, **precisions)
+    assert on_a10g.fits
+    assert on_a10g.weights_gib == pytest.approx(12.551, abs=0.001)
+    assert on_a10g.kv_cache_gib == pytest.approx(16 * 768 * 524_288 / GIB)
+    assert on_a10g.usable_gib == pytest.approx(23_028 / 1024 * GPU_MEMORY_UTILIZATION)
+    assert on_a10g.max_concurrency >= 16
+    assert not fit(llama, catalog.accelerator("T4"), CHAT, **precisions).fits
+
+
+def test_one_request_of_the_longest_length_must_fit_or_the_server_refuses_to_start() -> None:
+    llama = model("meta-llama/Llama-2-7b-hf")
+    one = Load(concurrency=1, prompt_tokens=10, output_tokens=10, max_model_len=4096)
+    memory = fit(llama, catalog.accelerator("A10G"), one, weights_precision="bf16", kv_cache_precision="bf16")
+    assert memory.kv_cache_gib == pytest.approx(4096 * 524_288 / GIB)
+
+
+def test_a_model_that_is_no_decoder_is_refused_with_what_to_do() -> None:
+    with pytest.raises(InputError, match="diffusion model"):
+        decoder(catalog.model("black-forest-labs/FLUX.1-dev"))
+
+
+precision = st.sampled_from(["bf16", "fp16"])
+a_model = st.sampled_from(DECODERS).map(model)
+a_device = st.sampled_from(catalog.accelerators())
+a_load = st.builds(
+    Load,
+    concurrency=st.integers(1, 512),
+    prompt_tokens=st.integers(1, 8192),
+    output_tokens=st.integers(1, 4096),
+    max_model_len=st.integers(16, 131_072),
+)
+
+
+def sized(model, device, load, count=1, weights="bf16", cache="bf16"):
+    return fit(
+        model, device, load, weights_precision=weights, kv_cache_precision=cache, tensor_parallel_size=count
+    )
+
+
+@given(a_model, a_device, a_load, st.integers(1, 65_536))
+def test_a_longer_context_never_needs_less(model, device, load, more) -> None:
+    longer = Load(load.concurrency, load.prompt_tokens, load.output_tokens, load.max_model_len + more)
+    assert sized(model, device, longer).total_gib >= sized(model, device, load).total_gib
+
+
+@given(a_model, a_device, a_load)
+def test_more_bits_never_take_fewer_gib(model, device, load) -> None:
+    if model.quantization:
+        return  # the published size of a quantized model is measured, the others are computed
+    sizes = [sized(model, device, load, weights=each).weights_gib for each in ("awq", "int8", "bf16", "fp32")]
+    assert sizes == sorted(sizes)
+
+
+@given(a_model, a_device, a_load, st.sampled_from([1, 2, 4]))
+def test_twice_the_accelerators_never_hold_fewer_tokens(model, device, load, count) -> None:
+    assert (
+        sized(model, device, load, count * 2).kv_cache_tokens
+        >= sized(model, device, load, count).kv_cache_tokens
+    )
+
+
+@given(a_model, a_device, a_load)
+def test_what_fits_has_room_for_its_concurrency(model, device, load) -> None:
+    memory = sized(model, device, load)
+    if memory.fits:
+        assert memory.max_concurrency >= load.concurrency
+        assert memory.kv_cache_tokens >= load.concurrency * load.tokens_per_request - 1
