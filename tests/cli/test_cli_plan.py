@@ -10,6 +10,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from gpuwright.documents import read_spec
+from gpuwright.planning import plan_document
+
 ROOT = Path(__file__).parents[2]
 SPEC = "examples/specs/7b-aws.yaml"
 
@@ -112,3 +115,10 @@ def test_a_models_config_json_stands_beside_the_spec(tmp_path: Path) -> None:
     assert plan["model"]["id"] == "my-llama"
     assert plan["model"]["params_total"] == 8_030_261_248
     assert plan["sizing"]["kv_cache_bytes_per_token"] == 131_072
+
+
+@pytest.mark.parametrize("spec", sorted((ROOT / "examples/specs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_example_has_a_plan(spec: Path) -> None:
+    document = read_spec(str(spec))
+    plan = plan_document(document.document, document.where, document.model)
+    assert plan.sizing.total_gib <= plan.sizing.usable_gib
