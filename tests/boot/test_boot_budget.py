@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from gpuwright.boot import lifecycle_heartbeat_seconds, ready_budget_seconds
 
 
-@pytest.mark.parametrize(("cold_start", "budget"), [(0, 900), (450, 900), (480, 960), (9000, 6900)])
+@pytest.mark.parametrize(
+    ("cold_start", "budget"), [(0, 900), (450, 900), (451, 1200), (600, 1200), (9000, 6900)]
+)
 def test_the_budget_is_twice_the_cold_start_within_bounds(cold_start: int, budget: int) -> None:
     plan = make_plan(cold_start=[{"name": "all", "seconds": cold_start, "basis": "derived"}])
     assert ready_budget_seconds(plan) == budget

@@ -173,7 +173,7 @@ def test_a_machine_as_planned_passes_and_leaves_evidence(machine: Machine) -> No
     seen = evidence(machine)
     assert seen["accelerators"] == ["NVIDIA A10G, 23028 MiB, 580.126.09"]
     assert seen["torch"] == {"version": "2.8.0+cu128", "cuda": "12.8", "available": True, "count": 1}
-    assert (seen["plan"], seen["faults"]) == (PLAN.digest, [])
+    assert (seen["planned"], seen["faults"]) == (1, [])
     assert json.loads(ran.stdout) == seen, "the journal holds it too"
     assert machine.calls("nvidia-smi")[0] == ["--persistence-mode=1"]
 

@@ -216,8 +216,8 @@ def test_every_unit_is_bounded_by_the_budget_of_the_plan() -> None:
     cold_start = [{"name": "weights", "seconds": 1000, "basis": "derived"}]
     payload = render(make_plan(cold_start=cold_start))
     for name in ("image", "model", "verify"):
-        assert directives(unit(payload, f"gpuwright-{name}.service"))["Service"]["TimeoutStartSec"] == "2000"
-    assert directives(unit(payload, "gpuwright-server.service"))["Unit"]["StartLimitIntervalSec"] == "2000"
+        assert directives(unit(payload, f"gpuwright-{name}.service"))["Service"]["TimeoutStartSec"] == "2100"
+    assert directives(unit(payload, "gpuwright-server.service"))["Unit"]["StartLimitIntervalSec"] == "2100"
 
 
 @pytest.mark.parametrize(("delay", "grace"), [(30, 30), (120, 120), (3600, 600)])

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pytest
@@ -71,12 +72,25 @@ def test_everything_is_started_without_holding_up_cloud_init(payload: str) -> No
 
 def test_hostile_arguments_leave_every_other_file_as_it_is(payload: str) -> None:
     plan = make_plan(server__arguments=["\n- path: /etc/shadow\n  content: x", "\x85", "\u2028", "' \" | >"])
-    changed = {
-        path
-        for path, text in contents(render(plan)).items()
-        if text.replace(plan.digest, "") != contents(payload).get(path, "").replace(make_plan().digest, "")
-    }
+    before = contents(payload)
+    changed = {path for path, text in contents(render(plan)).items() if text != before.get(path)}
     assert changed == {"/etc/systemd/system/gpuwright-server.service"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"replicas__max": 12},
+        {"tags": {"team": "search"}},
+        {"cost__usd_per_hour": 2.0},
+        {"operations__log_retention_days": 90},
+        {"purchase_option": "spot"},
+        {"cold_start": [{"name": "all", "seconds": 500, "basis": "derived"}]},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_the_machine_does_not_need_never_rolls_the_fleet(payload: str, changes: dict[str, Any]) -> None:
+    assert render(make_plan(**changes)) == payload
 
 
 # --- size

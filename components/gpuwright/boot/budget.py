@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from gpuwright.planning.plan import Plan
 
 # The cold start is an estimate; twice of it tells a slow machine from one that will never serve.
 SLACK_FACTOR = 2
 LEAST_SECONDS = 900
+# Coarse, since the budget stands in the user data: a finer estimate must not roll a fleet.
+STEP_SECONDS = 300
 # The hook's clock starts at launch, the machine's when its units start; the machine must speak first.
 HEARTBEAT_MARGIN_SECONDS = 300
 # Longest heartbeat timeout of a lifecycle hook; Auto Scaling API reference, PutLifecycleHook (30 to 7200).
@@ -19,10 +23,10 @@ def ready_budget_seconds(plan: Plan) -> int:
     """Return the time in which a machine must answer a first completion before it gives itself up.
 
     Returns:
-        Seconds from the start of its units; 900 to 6900.
+        Seconds from the start of its units; 900 to 6900, in steps of 300.
     """
-    wanted = max(SLACK_FACTOR * plan.cold_start_seconds, LEAST_SECONDS)
-    return min(wanted, HEARTBEAT_LIMIT_SECONDS - HEARTBEAT_MARGIN_SECONDS)
+    wanted = math.ceil(SLACK_FACTOR * plan.cold_start_seconds / STEP_SECONDS) * STEP_SECONDS
+    return min(max(wanted, LEAST_SECONDS), HEARTBEAT_LIMIT_SECONDS - HEARTBEAT_MARGIN_SECONDS)
 
 
 def lifecycle_heartbeat_seconds(plan: Plan) -> int:

@@ -94,7 +94,6 @@ def values(plan: Plan) -> dict[str, Any]:
         "image": plan.server.image,
         "model_directory": f"{_STATE}/{plan.model.store_prefix}",
         "model_mount": MODEL_MOUNT,
-        "plan_digest": plan.digest,
         "port": plan.server.port,
         "region": plan.region,
         "state": _STATE,
