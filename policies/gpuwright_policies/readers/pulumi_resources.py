@@ -31,6 +31,7 @@ from gpuwright_policies.readers.pulumi_values import is_unknown, plain
 
 LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 GROUP = "aws:autoscaling/group:Group"
+COMPONENT = "gpuwright:index:GpuInference"
 
 ROOT_DEVICES = ("/dev/xvda", "/dev/sda1")
 MAGNETIC = ("standard", "st1", "sc1")
@@ -271,6 +272,25 @@ class _TemplateFinder:
         return self._by_urn[from_policy.pop()] if len(from_policy) == 1 else None
 
 
+# ── the component ──
+
+
+def _component(resource: Resource) -> Iterator[Facts]:
+    """Yield what the component intends; its parts tell the rest themselves."""
+    props = resource.props
+    tags = ServingTags(
+        model=_text(props.get("model")),
+        weights_precision=_text(props.get("weightsPrecision")),
+        kv_cache_precision=_text(props.get("kvCachePrecision")),
+        max_model_len=_count(props.get("maxModelLen")),
+        prompt_tokens=_count(props.get("promptTokens")),
+        output_tokens=_count(props.get("outputTokens")),
+        concurrency=_count(props.get("concurrency")),
+        tensor_parallel_size=_count(props.get("tensorParallelSize")),
+    )
+    yield from machine_facts(resource.urn, props.get("instanceType"), tags)
+
+
 # ── volumes and openings ──
 
 
@@ -331,6 +351,16 @@ def _list(value: Any, unknown: Any = None) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def _text(value: Any) -> Any:
+    """Return a text or UNKNOWN, or None where it is neither."""
+    return value if isinstance(value, str) or is_unknown(value) else None
+
+
+def _count(value: Any) -> int | None:
+    """Return a whole number above zero, or None where it is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
 def _true(value: Any) -> Any:
     """Return a flag, which launch templates write as text."""
     return UNKNOWN if is_unknown(value) else value is True or value == "true"
@@ -351,6 +381,7 @@ def _number(value: Any, unset: Any) -> Any:
 _READERS: dict[str, Callable[[Resource], Iterator[Facts]]] = {
     LAUNCH_TEMPLATE: _launch_template,
     GROUP: _group,
+    COMPONENT: _component,
     "aws:ec2/instance:Instance": _instance,
     "aws:ec2/spotInstanceRequest:SpotInstanceRequest": _instance,
     "aws:ec2/launchConfiguration:LaunchConfiguration": _instance,

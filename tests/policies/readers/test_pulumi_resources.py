@@ -220,6 +220,35 @@ def test_a_groups_own_tags_name_the_model(serving_tags: dict[str, str]) -> None:
     assert violated(group([{"instanceType": "g5.4xlarge"}], {}, tags=listed)) == {"vram-fits"}
 
 
+# ── the component ──
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, set()),
+        ({"instanceType": "g5.xlarge"}, {"cpu-ratio", "ram-ratio"}),
+        ({"model": "Qwen/Qwen2.5-32B"}, {"vram-fits"}),
+        ({"concurrency": 10_000}, {"vram-fits"}),
+    ],
+)
+def test_the_component_is_judged_by_what_it_intends(changes: dict[str, Any], expected: set[str]) -> None:
+    intent = {
+        "model": "Qwen/Qwen2.5-7B",
+        "weightsPrecision": "bf16",
+        "kvCachePrecision": "bf16",
+        "maxModelLen": 4096.0,
+        "promptTokens": 1000.0,
+        "outputTokens": 300.0,
+        "concurrency": 8.0,
+        "instanceType": "g5.4xlarge",
+        "tensorParallelSize": 1.0,
+    }
+    resource = Resource.of("gpuwright:index:GpuInference", "u", intent | changes)
+    assert violated(resource) == expected
+    assert not_known(resource) == set()
+
+
 # ── openings ──
 
 
@@ -290,6 +319,7 @@ instanceType tags tagSpecifications resourceType metadataOptions httpTokens
 httpPutResponseHopLimit ebs blockDeviceMappings encrypted volumeSize volumeType
 deviceName userData ingress cidrBlocks fromPort toPort protocol mixedInstancesPolicy
 launchTemplate launchTemplateSpecification overrides launchTemplateId key value
+model weightsPrecision maxModelLen concurrency
 gpuwright:model gpuwright:weights-precision gpuwright:concurrency gpuwright:model-store
 type 4dabf18193072939515e22adb298388d
 """.split()  # noqa: SIM905  a list of forty strings would fill the screen
