@@ -1,0 +1,1 @@
+"""AWS: the parts of a deployment, one component resource a file, each usable alone."""

@@ -1,0 +1,83 @@
+"""A stack: its configuration, through spec and plan, to a deployment and its exports."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+from pulumi.runtime.config import CONFIG, get_config_env
+
+from gpuwright.clouds.aws.deployment import prepare
+from gpuwright.clouds.aws.inputs import AwsInputs
+from gpuwright.errors import Fault, GpuwrightError, InputError, near
+from gpuwright.inference import GpuInference, plan_of_program
+from gpuwright.planning import Plan
+
+KEYS = ("spec", "aws")
+EXPORTS = (
+    "endpoint",
+    "bucket",
+    "instance_type",
+    "cost_usd_per_hour",
+    "cost_usd_per_1000_inferences",
+    "plan_digest",
+)
+
+
+def deploy() -> None:
+    """Deploy what the stack's configuration asks for, and export what its users need."""
+    plan, inputs = read_configuration()
+    provider = aws.Provider(
+        "aws",
+        region=plan.region,
+        allowed_account_ids=[inputs.account_id] if inputs.account_id else None,
+        default_tags={"tags": {"gpuwright:project": pulumi.get_project()}},
+    )
+    opts = pulumi.ResourceOptions(providers=[provider])
+    inference = GpuInference(plan.name, plan=plan, aws=inputs, opts=opts)
+    for name in EXPORTS:
+        pulumi.export(name, getattr(inference, name))
+
+
+def read_configuration() -> tuple[Plan, AwsInputs]:
+    """Return the plan and what goes with it, or raise every fault of both."""
+    faults = list(_unknown_keys())
+    spec, given = (_value(key, faults) for key in KEYS)
+    readers = (
+        lambda: plan_of_program(spec, "gpuwright:spec"),
+        lambda: AwsInputs.of(given, "gpuwright:aws"),
+    )
+    for read in readers:
+        try:
+            read()
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(faults)
+    plan = plan_of_program(spec, "gpuwright:spec")
+    return plan, prepare(plan, given, "gpuwright:aws")
+
+
+def _value(key: str, faults: list[Fault]) -> Any:
+    config = pulumi.Config("gpuwright")
+    try:
+        return config.get_object(key)
+    except pulumi.ConfigTypeError:
+        problem = f"is {config.get(key)!r}, and must be a mapping."
+        faults.append(Fault(f"gpuwright:{key}", problem, "Write its fields below it, one a line."))
+        return {}
+
+
+def _unknown_keys() -> Iterator[Fault]:
+    for full in {**get_config_env(), **CONFIG.get()}:
+        namespace, _, key = full.partition(":")
+        if namespace == "gpuwright" and key not in KEYS:
+            fix = f"Did you mean gpuwright:{(near(key, KEYS) or KEYS)[0]}?"
+            yield Fault(full, "is no configuration of this program.", fix)
+
+
+try:
+    deploy()
+except GpuwrightError as error:
+    # A fault of the configuration is told, not traced.
+    raise pulumi.RunError(str(error)) from error
