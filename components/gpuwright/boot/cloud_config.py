@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 USER_DATA_LIMIT_BYTES = 16_384
 
 _STATE = "/opt/gpuwright"
-# What each service allows, cut down to what needs no care in a path or an option.
-_PATTERNS = {
-    "model_store_uri": re.compile(r"s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/[A-Za-z0-9][\w.@=+-]*)+", re.ASCII),
+# A part of a path that needs no care in a shell, a unit file or an option of Docker.
+_PREFIX = re.compile(r"[A-Za-z0-9][\w.@=+-]*(/[A-Za-z0-9][\w.@=+-]*)*", re.ASCII)
+# What each service allows; the API references of CloudWatch Logs and Auto Scaling.
+_NAMES = {
     "log_group": re.compile(r"[.\w/#-]{1,512}", re.ASCII),
     "autoscaling_group_name": re.compile(r"[ -~]{1,255}"),
     "lifecycle_hook_name": re.compile(r"[\w/-]{1,255}", re.ASCII),
@@ -71,14 +72,20 @@ def user_data(
 def _faults(plan: Plan, given: dict[str, str]) -> Iterator[Fault]:
     if plan.cloud != "aws":
         yield Fault("cloud", f"{plan.cloud!r} has no boot payload.", "Use aws.")
-    for name, value in given.items():
-        if not _PATTERNS[name].fullmatch(value):
-            yield Fault(name, f"{value!r} does not match {_PATTERNS[name].pattern}.", "Give another name.")
-    uri, prefix = given["model_store_uri"], plan.model.store_prefix
-    if not uri.endswith("/" + prefix):
+    prefix = plan.model.store_prefix
+    uri = re.compile(rf"s3://[a-z0-9][a-z0-9.-]*[a-z0-9]/{re.escape(prefix)}", re.ASCII)
+    if not _PREFIX.fullmatch(prefix):
         yield Fault(
-            "model_store_uri", f"{uri!r} is not where this model is.", f"Give s3://<bucket>/{prefix}."
+            "model",
+            f"Its prefix in the model cache, {prefix!r}, is no plain path.",
+            "Rename model or revision.",
         )
+    if not uri.fullmatch(given["model_store_uri"]):
+        problem = f"{given['model_store_uri']!r} is not where this model is kept."
+        yield Fault("model_store_uri", problem, f"Give s3://<bucket>/{prefix}.")
+    for name, pattern in _NAMES.items():
+        if not pattern.fullmatch(given[name]):
+            yield Fault(name, f"{given[name]!r} does not match {pattern.pattern}.", "Give another name.")
     if any("\0" in argument for argument in plan.server.arguments):
         yield Fault("server.arguments", "An argument holds a NUL.", "Leave it out; no program can take it.")
 
