@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pulumi
@@ -330,6 +331,64 @@ def test_a_lookup_is_recorded_as_external_and_answered_by_type() -> None:
     recording = preview_program(program, answers={"aws:ec2/vpc:Vpc": {"cidrBlock": "10.9.0.0/16"}})
     assert recording.one("Vpc").external
     assert recording.exports == {"id": "vpc-1", "cidr": "10.9.0.0/16", "arn": UNKNOWN}
+
+
+def test_transforms_change_resources_their_children_first_and_the_stack_last() -> None:
+    def tagged(word: str) -> Callable[[pulumi.ResourceTransformArgs], pulumi.ResourceTransformResult | None]:
+        def transform(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+            if not args.custom:
+                return None
+            order = f"{args.props.get('tags', {}).get('order', '')}{word}"
+            props = {**args.props, "tags": {"order": order}}
+            opts = pulumi.ResourceOptions.merge(
+                args.opts, ResourceOptions(protect=True, ignore_changes=["a"])
+            )
+            return pulumi.ResourceTransformResult(props, opts)
+
+        return transform
+
+    def program() -> None:
+        pulumi.runtime.register_resource_transform(tagged("s"))
+        parent = pulumi.ComponentResource(
+            "demo:index:Parent", "parent", opts=ResourceOptions(transforms=[tagged("p")])
+        )
+        vpc = aws.ec2.Vpc(
+            "vpc", cidr_block="10.0.0.0/16", opts=ResourceOptions(parent=parent, transforms=[tagged("o")])
+        )
+        pulumi.export("tags", vpc.tags)
+
+    recording = preview_program(program)
+    vpc = recording.one("Vpc")
+    assert vpc.inputs == {"cidrBlock": "10.0.0.0/16", "tags": {"order": "ops"}}
+    assert recording.exports["tags"] == {"order": "ops"}
+    assert (vpc.protect, set(vpc.ignore_changes)) == (True, {"a"})
+
+
+def test_a_transform_may_await_a_resource_that_is_registered_later() -> None:
+    def program() -> None:
+        later: list[aws.ec2.Vpc] = []
+
+        def transform(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult:
+            opts = pulumi.ResourceOptions.merge(args.opts, ResourceOptions(depends_on=later))
+            return pulumi.ResourceTransformResult(args.props, opts)
+
+        aws.s3.Bucket("first", opts=ResourceOptions(transforms=[transform]))
+        later.append(aws.ec2.Vpc("later", cidr_block="10.0.0.0/16"))
+
+    recording = preview_program(program)
+    assert recording.one("Bucket").dependencies == (recording.one("Vpc").urn,)
+
+
+def test_invoke_transforms_change_the_arguments_of_a_function() -> None:
+    def transform(args: pulumi.InvokeTransformArgs) -> pulumi.InvokeTransformResult:
+        return pulumi.InvokeTransformResult({**args.args, "state": "available"}, args.opts)
+
+    def program() -> None:
+        pulumi.runtime.register_invoke_transform(transform)
+        aws.get_availability_zones_output()
+
+    (call,) = preview_program(program).invocations
+    assert call.args == {"state": "available"}
 
 
 def test_messages_of_the_program_are_recorded() -> None:

@@ -168,6 +168,18 @@ def _run(
     return monitor.recording()
 
 
+class _Workers(ThreadPoolExecutor):
+    """Sends the program's requests: one at a time, so that they keep their order, until one calls back.
+
+    What a callback awaits may be a request that waits for its turn behind the one that called back.
+    """
+
+    def grow(self) -> None:
+        """Add a worker and start it."""
+        self._max_workers += 1
+        self.submit(int)
+
+
 def _run_in_own_loop(
     monitor: Any,
     entry: Callable[[], Any],
@@ -202,8 +214,9 @@ def _run_in_own_loop(
     )
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    # One worker keeps the requests in the order in which the program's tasks send them.
-    loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+    workers = _Workers(max_workers=1)
+    monitor.expect_callbacks = workers.grow
+    loop.set_default_executor(workers)
     # After a failure many futures are left that nobody awaits; telling of each would bury the failure.
     loop.set_exception_handler(lambda *_: None)
     try:
@@ -295,10 +308,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _own_traceback(error: BaseException) -> str:
     """Return the traceback without the frames of the SDK, of asyncio and of this engine."""
+    every = traceback.extract_tb(error.__traceback__)
     frames = [
         frame
-        for frame in traceback.extract_tb(error.__traceback__)
+        for frame in every
         if not any(part in frame.filename.replace(os.sep, "/") for part in _NOT_THE_PROGRAM)
     ]
     last = "".join(traceback.format_exception_only(error))
-    return "".join(["Traceback (most recent call last):\n", *traceback.format_list(frames), last])
+    return "".join(["Traceback (most recent call last):\n", *traceback.format_list(frames or every), last])

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlparse
@@ -20,6 +20,7 @@ from gpuwright.sandbox import cloud
 from gpuwright.sandbox.project import StackSettings
 from gpuwright.sandbox.recording import STACK_TYPE, Invocation, LogMessage, Recording, Resource
 from gpuwright.sandbox.sdk import sdk_version
+from gpuwright.sandbox.transforms import transform_invoke, transform_resource
 from gpuwright.sandbox.wire import UNKNOWN, UNKNOWN_TEXT, Secret, from_wire, to_wire
 
 Answer = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -45,7 +46,12 @@ class RecordingMonitor(MockMonitor):
         self._resources: dict[str, Resource] = {}
         self._exports: dict[str, Any] = {}
         self._invocations: list[Invocation] = []
+        self._own_transforms: dict[str, list[Any]] = {}
+        self._resource_transforms: list[Any] = []
+        self._invoke_transforms: list[Any] = []
         self.logs: list[LogMessage] = []
+        # Set by whoever runs the program: a callback needs the program to make other requests meanwhile.
+        self.expect_callbacks: Callable[[], None] = lambda: None
 
     def recording(self) -> Recording:
         """Return what was recorded so far."""
@@ -82,9 +88,11 @@ class RecordingMonitor(MockMonitor):
     def RegisterResource(self, request: Any) -> Any:
         """Record a resource, and answer with its URN, identifier and outputs."""
         where = _position(request.sourcePosition) or f"{request.type} {request.name!r}"
-        if request.transforms:
-            raise _cannot(where, "a resource transform")
         urn = self._urn(request.parent, request.type, request.name)
+        callbacks = list(self._transforms_of(request, urn))
+        if callbacks:
+            self.expect_callbacks()
+            request = transform_resource(request, callbacks)
         given = _plain_struct(request.object)
         inputs, identifier = given, None
         outputs: dict[str, Any] = {}
@@ -167,6 +175,9 @@ class RecordingMonitor(MockMonitor):
 
     def Invoke(self, request: Any) -> Any:
         """Answer a function from the answers given; otherwise it is unknown in a preview, else made up."""
+        if self._invoke_transforms:
+            self.expect_callbacks()
+            request = transform_invoke(request, self._invoke_transforms)
         args = _plain_struct(request.args)
         answer = self._answer(request.tok, from_wire(args))
         pending = self.preview and any(self._is_pending(urn) for urn in request.dependsOn)
@@ -188,15 +199,31 @@ class RecordingMonitor(MockMonitor):
 
     def Call(self, request: Any) -> Any:
         """Refuse methods of remote components, which live in a process that is not started here."""
-        raise _cannot(request.tok, "a method of a remote component")
+        raise InputError.of(
+            request.tok,
+            "the embedded engine does not run methods of remote components.",
+            "Use Pulumi's own engine for this program: gpuwright sandbox -- pulumi preview.",
+        )
 
     def RegisterStackTransform(self, request: Any) -> Any:
-        """Refuse: the engine would have to call back into the program."""
-        raise _cannot("the program", "a resource transform")
+        """Take a transform of every resource that is registered from now on."""
+        self._resource_transforms.append(request)
+        return empty_pb2.Empty()
 
     def RegisterStackInvokeTransform(self, request: Any) -> Any:
-        """Refuse: the engine would have to call back into the program."""
-        raise _cannot("the program", "an invoke transform")
+        """Take a transform of every function that is called from now on."""
+        self._invoke_transforms.append(request)
+        return empty_pb2.Empty()
+
+    def _transforms_of(self, request: Any, urn: str) -> Iterator[Any]:
+        """Yield the callbacks in the engine's order: the resource's own, its parents', the stack's."""
+        self._own_transforms[urn] = list(request.transforms)
+        yield from request.transforms
+        above = self._resources.get(request.parent)
+        while above is not None:
+            yield from self._own_transforms.get(above.urn, ())
+            above = self._resources.get(above.parent or "")
+        yield from self._resource_transforms
 
     def _created(self, request: Any, urn: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         place = self._place_of(request.provider)
@@ -263,14 +290,6 @@ class _NoMocks(Mocks):
 
     def new_resource(self, args: Any) -> Any:
         raise NotImplementedError
-
-
-def _cannot(where: str, what: str) -> InputError:
-    return InputError.of(
-        where,
-        f"the embedded engine does not run {what}.",
-        "Use Pulumi's own engine for this program: gpuwright sandbox -- pulumi preview.",
-    )
 
 
 def _plain_struct(struct: Any) -> dict[str, Any]:
