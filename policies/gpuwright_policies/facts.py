@@ -101,6 +101,22 @@ class Serving(Facts):
 
 
 @dataclass(frozen=True)
+class Parallelism(Facts):
+    """A model split over the accelerators of a machine.
+
+    Args:
+        instance_type: The cloud's name of the shape.
+        tensor_parallel_size: Accelerators that share each layer.
+        accelerator_count: Devices of the machine.
+    """
+
+    kind = "parallelism"
+    instance_type: str
+    tensor_parallel_size: int
+    accelerator_count: int
+
+
+@dataclass(frozen=True)
 class SystemDisk(Facts):
     """The disk that a machine boots from.
 

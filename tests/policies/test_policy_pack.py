@@ -4,11 +4,13 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from policy_samples import GROUP, LAUNCH_TEMPLATE, urn
 
 pytest.importorskip("pulumi_policy", reason="the policy extra is not installed")
@@ -16,6 +18,15 @@ pytest.importorskip("pulumi_policy", reason="the policy extra is not installed")
 import grpc
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
+
+from gpuwright.sandbox import preview_stack
+from gpuwright.sandbox.recording import Recording
+from gpuwright.sandbox.wire import to_wire
+from gpuwright_policies.evaluate import rules
+from gpuwright_policies.readers.pulumi_resources import Resource, facts
+
+# pulumi_aws marks names of its own that it imports itself.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pulumi_aws")
 
 REPOSITORY = Path(__file__).parents[2]
 PACK = REPOSITORY / "policies"
@@ -78,6 +89,14 @@ def told(diagnostic: Any) -> tuple[str, int]:
 
 
 MANDATORY, ADVISORY = analyzer_pb2.MANDATORY, analyzer_pb2.ADVISORY
+
+
+def test_the_pack_has_the_version_of_the_distribution() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (
+        yaml.safe_load((PACK / "PulumiPolicy.yaml").read_text(encoding="utf-8"))["version"]
+        == project["version"]
+    )
 
 
 def test_the_pack_has_few_policies_and_says_how_bad_they_are(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
@@ -171,8 +190,9 @@ def test_a_shape_that_a_group_adds_is_judged_with_the_templates_model(
         "tagSpecifications": [],
     }
     response = pack.AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=fleet(0, larger)))
-    assert [told(each) for each in response.diagnostics] == [("vram-fits", MANDATORY)]
-    assert response.diagnostics[0].urn == urn(GROUP, "group0")
+    found = [("parallel-size", MANDATORY), ("vram-fits", MANDATORY)]
+    assert sorted(told(each) for each in response.diagnostics) == found
+    assert {each.urn for each in response.diagnostics} == {urn(GROUP, "group0")}
 
 
 def test_a_stack_of_300_resources_is_judged_whole(
@@ -184,6 +204,76 @@ def test_a_stack_of_300_resources_is_judged_whole(
     assert list(pack.AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=resources)).diagnostics) == []
     found = [analyze(template_props | {"instanceType": "g5.xlarge"}) for _ in resources]
     assert found == [[("cpu-ratio", MANDATORY), ("ram-ratio", MANDATORY)]] * 300
+
+
+# ── the stacks of this repository, as the embedded engine records them ──
+
+
+@pytest.fixture(scope="module", params=["dev-aws", "prod-aws"])
+def recording(request: pytest.FixtureRequest) -> Recording:
+    """What the program in stacks/ asks its engine for."""
+    pytest.importorskip("pulumi_aws", reason="the aws extra is not installed")
+    recorded: Recording = preview_stack(request.param, cwd=REPOSITORY)
+    return recorded
+
+
+def replayed(recording: Recording, **changes: Any) -> list[analyzer_pb2.AnalyzerResource]:
+    """Return the recorded resources as the engine tells them, launch templates with some inputs changed."""
+    return [
+        analyzer_pb2.AnalyzerResource(
+            type=each.type,
+            name=each.name,
+            urn=each.urn,
+            parent=each.parent or "",
+            properties=struct(to_wire(each.inputs) | (changes if each.type == LAUNCH_TEMPLATE else {})),
+            propertyDependencies={
+                name: analyzer_pb2.AnalyzerPropertyDependencies(urns=urns)
+                for name, urns in each.property_dependencies.items()
+            },
+        )
+        for each in recording.resources
+    ]
+
+
+def judged(pack: analyzer_pb2_grpc.AnalyzerStub, resources: Sequence[Any]) -> list[tuple[str, int]]:
+    """Return what the pack says of a whole deployment: of each resource, then of all."""
+    answers = [
+        pack.Analyze(
+            analyzer_pb2.AnalyzeRequest(
+                type=each.type, name=each.name, urn=each.urn, properties=each.properties
+            )
+        )
+        for each in resources
+    ]
+    answers.append(pack.AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=resources)))
+    return sorted(told(diagnostic) for answer in answers for diagnostic in answer.diagnostics)
+
+
+def test_our_own_stacks_have_no_finding(pack: analyzer_pb2_grpc.AnalyzerStub, recording: Recording) -> None:
+    assert judged(pack, replayed(recording)) == []
+
+
+def test_our_own_stacks_are_judged_by_every_rule(recording: Recording) -> None:
+    resources = [
+        Resource.of(each.type, each.urn, to_wire(each.inputs), references=dict(each.property_dependencies))
+        for each in recording.resources
+    ]
+    told_of = {type(fact) for fact in facts(resources)}
+    assert told_of == {rule.applies_to for rule in rules().values()}
+
+
+def test_a_smaller_shape_in_our_own_stack_is_rejected(
+    pack: analyzer_pb2_grpc.AnalyzerStub, recording: Recording
+) -> None:
+    found = judged(pack, replayed(recording, instanceType="g5.xlarge"))
+    assert {("cpu-ratio", MANDATORY), ("ram-ratio", MANDATORY)} <= set(found)
+
+
+def test_an_open_metadata_service_in_our_own_stack_is_rejected(
+    pack: analyzer_pb2_grpc.AnalyzerStub, recording: Recording
+) -> None:
+    found = judged(pack, replayed(recording, metadataOptions={"httpTokens": "optional"}))
+    assert found == [("imdsv2", MANDATORY)]
 
 
 def test_a_pack_without_gpuwright_says_what_is_missing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from gpuwright.planning.search import WEIGHTS_BITS, host_facts
 from gpuwright.planning.tags import ServingTags
 from gpuwright.sizing import GPU_MEMORY_UTILIZATION, Decoder, Load, Memory, decoder, fit
 from gpuwright.sizing.memory import KV_CACHE_BYTES
-from gpuwright_policies.facts import UNKNOWN, Facts, Host, Serving
+from gpuwright_policies.facts import UNKNOWN, Facts, Host, Parallelism, Serving
 
 LEAST_LOAD = Load(concurrency=1, prompt_tokens=1, output_tokens=0, max_model_len=1)
 """What a server needs at the very least: where this does not fit, no load does."""
@@ -31,7 +31,7 @@ def machine_facts(subject: str, instance_type: object, tags: ServingTags) -> Ite
         return
     yield host(subject, instance_type, shape)
     if tags.model is not None:
-        yield serving(subject, shape, tags)
+        yield from serving_facts(subject, shape, tags)
 
 
 def find_shape(instance_type: object) -> catalog.InstanceType | None:
@@ -45,6 +45,13 @@ def host(subject: str, instance_type: object, shape: catalog.InstanceType | None
         name = instance_type if isinstance(instance_type, str) else UNKNOWN
         return Host(subject, name, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
     return host_facts(subject, shape)
+
+
+def serving_facts(subject: str, shape: catalog.InstanceType | None, tags: ServingTags) -> Iterator[Facts]:
+    """Yield the facts of the tagged model on a shape."""
+    yield serving(subject, shape, tags)
+    if shape is not None and tags.tensor_parallel_size is not None:
+        yield Parallelism(subject, shape.name, tags.tensor_parallel_size, shape.accelerator_count)
 
 
 def serving(subject: str, shape: catalog.InstanceType | None, tags: ServingTags) -> Serving:

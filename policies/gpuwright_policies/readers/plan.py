@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from gpuwright import catalog
 from gpuwright.planning.plan import Plan
 from gpuwright.planning.search import WEIGHTS_BITS, host_facts
-from gpuwright_policies.facts import Facts, Serving, SystemDisk
+from gpuwright_policies.facts import Facts, Parallelism, Serving, SystemDisk
 
 
 def facts(plan: Plan, subject: str) -> Iterator[Facts]:
@@ -36,4 +36,5 @@ def facts(plan: Plan, subject: str) -> Iterator[Facts]:
         required_gib=plan.sizing.total_gib / plan.tensor_parallel_size,
         usable_gib=plan.sizing.usable_gib / plan.tensor_parallel_size,
     )
+    yield Parallelism(subject, shape.name, plan.tensor_parallel_size, shape.accelerator_count)
     yield SystemDisk(subject, plan.disk.size_gb, plan.disk.required_gb, solid_state=True)

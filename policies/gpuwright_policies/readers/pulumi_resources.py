@@ -8,7 +8,6 @@ tag is judged for its metadata service, volumes and openings only.
 from __future__ import annotations
 
 import base64
-import binascii
 import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,7 +25,7 @@ from gpuwright_policies.facts import (
     SystemDisk,
     Volume,
 )
-from gpuwright_policies.readers.machines import find_shape, machine_facts, serving
+from gpuwright_policies.readers.machines import find_shape, machine_facts, serving_facts
 from gpuwright_policies.readers.pulumi_values import is_unknown, plain
 
 LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -110,47 +109,47 @@ def facts_together(resources: Iterable[Resource]) -> Iterator[Facts]:
             if tags.model is None or _own_tags(group).model is not None:
                 continue  # No model, or judged with the group's own tags already.
             for shape in shapes:
-                yield serving(group.urn, find_shape(shape), tags)
+                yield from serving_facts(group.urn, find_shape(shape), tags)
 
 
 # ── machines ──
 
 
 def _launch_template(resource: Resource) -> Iterator[Facts]:
-    props = resource.props
-    mappings = [_dict(mapping) for mapping in _list(props.get("blockDeviceMappings"))]
-    disks = [
-        (mapping.get("deviceName"), _dict(mapping.get("ebs")))
-        for mapping in mappings
-        if _dict(mapping.get("ebs"))
-    ]
-    root = next(
-        (ebs for name, ebs in disks if name in ROOT_DEVICES), disks[0][1] if len(disks) == 1 else None
-    )
+    mappings = [_dict(mapping) for mapping in _list(resource.props.get("blockDeviceMappings"))]
+    disks = [(each.get("deviceName"), each.get("ebs")) for each in mappings if each.get("ebs") is not None]
+    only = disks[0][1] if len(disks) == 1 else None
+    root = next((ebs for name, ebs in disks if name in ROOT_DEVICES), only)
     yield from _machine(resource, [ebs for _, ebs in disks], root)
 
 
 def _instance(resource: Resource) -> Iterator[Facts]:
-    root = _dict(resource.props.get("rootBlockDevice"))
-    others = [_dict(device) for device in _list(resource.props.get("ebsBlockDevices"))]
-    yield from _machine(resource, [*([root] if root else []), *others], root or None)
+    root = resource.props.get("rootBlockDevice")
+    others = _list(resource.props.get("ebsBlockDevices"))
+    yield from _machine(resource, [*([root] if root is not None else []), *others], root)
 
 
-def _machine(
-    resource: Resource, disks: list[Mapping[str, Any]], root: Mapping[str, Any] | None
-) -> Iterator[Facts]:
+def _machine(resource: Resource, disks: list[Any], root: Any) -> Iterator[Facts]:
+    """Yield the facts of a machine or its template.
+
+    What an instance leaves to its launch template is judged there; a template without a shape leaves it to
+    whoever starts machines from it.
+    """
     props, tags = resource.props, _tags(resource)
-    shape = props.get("instanceType") or UNKNOWN
-    yield from machine_facts(resource.urn, shape, tags)
-    yield from _metadata_service(resource)
+    shape, inherits = props.get("instanceType"), props.get("launchTemplate") is not None
+    if shape is not None:
+        yield from machine_facts(resource.urn, shape, tags)
+    if props.get("metadataOptions") is not None or not inherits:
+        yield from _metadata_service(resource)
     for disk in disks:
-        yield Volume(resource.urn, _true(disk.get("encrypted")))
+        yield Volume(resource.urn, UNKNOWN if is_unknown(disk) else _true(_dict(disk).get("encrypted")))
     if find_shape(shape) is None and tags.model is None:
         return
-    if root is None:
+    if root is None and not inherits:
         yield Volume(resource.urn, UNKNOWN)  # The image decides.
-    yield _system_disk(resource.urn, root or {}, tags)
-    if tags.model is not None:
+    if root is not None or not inherits:
+        yield _system_disk(resource.urn, _dict(root), tags)
+    if tags.model is not None and (_has_user_data(props) or not inherits):
         yield _model_store(resource, tags)
 
 
@@ -185,6 +184,10 @@ def _model_store(resource: Resource, tags: ServingTags) -> ModelStore:
     return ModelStore(resource.urn, uri, cached)
 
 
+def _has_user_data(props: Mapping[str, Any]) -> bool:
+    return any(props.get(key) is not None for key in ("userData", "userDataBase64"))
+
+
 def _user_data(props: Mapping[str, Any]) -> Any:
     """Return the boot script as text, decoded and unpacked where need be."""
     value = props.get("userData") or props.get("userDataBase64") or ""
@@ -194,7 +197,7 @@ def _user_data(props: Mapping[str, Any]) -> Any:
         content = base64.b64decode(value, validate=True)
         if content[:2] == GZIP_MAGIC:
             content = gzip.decompress(content)
-    except binascii.Error:
+    except ValueError:  # It is no base64.
         return value
     except (OSError, EOFError, zlib.error):
         return UNKNOWN

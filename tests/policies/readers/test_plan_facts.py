@@ -8,7 +8,7 @@ import pytest
 from gpuwright.planning import Plan, plan_document
 from gpuwright.planning.tags import MODEL_STORE, read_tags, to_tags
 from gpuwright_policies.check import check_plan
-from gpuwright_policies.facts import Host, Serving, SystemDisk
+from gpuwright_policies.facts import Host, Parallelism, Serving, SystemDisk
 from gpuwright_policies.readers import plan as plan_reader
 from gpuwright_policies.readers.machines import machine_facts
 
@@ -37,9 +37,10 @@ def test_a_plan_has_no_finding(plan: Plan) -> None:
 
 
 def test_a_plan_tells_its_shape_its_model_and_its_disk(plan: Plan) -> None:
-    host, serving, disk = plan_reader.facts(plan, "spec.yaml")
+    host, serving, parallelism, disk = plan_reader.facts(plan, "spec.yaml")
     assert isinstance(host, Host)
     assert isinstance(serving, Serving)
+    assert isinstance(parallelism, Parallelism)
     assert isinstance(disk, SystemDisk)
     assert (host.instance_type, host.vcpus) == (plan.instance_type, plan.vcpus)
     assert (disk.size_gb, disk.required_gb) == (plan.disk.size_gb, plan.disk.required_gb)
@@ -47,8 +48,9 @@ def test_a_plan_tells_its_shape_its_model_and_its_disk(plan: Plan) -> None:
 
 def test_the_tags_of_a_machine_say_what_its_plan_says(plan: Plan) -> None:
     by_plan = list(plan_reader.facts(plan, "s"))
-    host, serving = machine_facts("s", plan.instance_type, read_tags(to_tags(plan)))
+    host, serving, parallelism = machine_facts("s", plan.instance_type, read_tags(to_tags(plan)))
     assert host == by_plan[0]
+    assert parallelism == by_plan[2]
     assert isinstance(serving, Serving)
     assert math.isclose(serving.required_gib, by_plan[1].required_gib, rel_tol=1e-3)  # A plan is rounded.
     assert math.isclose(serving.usable_gib, by_plan[1].usable_gib, rel_tol=1e-3)

@@ -72,6 +72,13 @@ def test_a_model_that_the_catalog_lacks_is_not_judged_and_the_rest_is(
     assert not_known(resource) == {"vram-fits", "vram-7b"}
 
 
+def test_a_model_is_not_split_over_more_accelerators_than_there_are(
+    template: Make, serving_tags: dict[str, str]
+) -> None:
+    tags = serving_tags | {"gpuwright:tensor-parallel-size": "4"}
+    assert violated(template(tags=tags, tagSpecifications=None)) == {"parallel-size"}
+
+
 @pytest.mark.parametrize("shape", ["t3.micro", "p9.xlarge", "04da6b54-80e4-46f7-96ec-b56ff0331ba9"])
 def test_a_shape_that_nobody_knows_is_nobodys_business_without_a_model(template: Make, shape: str) -> None:
     assert check_resources([template(instanceType=shape, tags=None, tagSpecifications=None)]) == []
@@ -159,6 +166,22 @@ def test_an_instance_is_judged_like_a_template(template_props: dict[str, Any]) -
     assert found == {"cpu-ratio", "ram-ratio", "disk", "encrypted-volumes"}
 
 
+def test_what_an_instance_leaves_to_its_template_is_judged_there(serving_tags: dict[str, str]) -> None:
+    props = {"launchTemplate": {"id": "lt-1"}, "instanceType": "g5.4xlarge", "tags": serving_tags}
+    assert check_resources([Resource.of(INSTANCE, "u", props)]) == []
+
+
+def test_a_template_without_a_shape_leaves_it_to_who_starts_machines(template: Make) -> None:
+    assert check_resources([template(instanceType=None)]) == []
+
+
+@pytest.mark.parametrize(("ebs", "answer"), [({}, "violates"), ("<computed>", "unknown")])
+def test_a_volume_that_says_nothing_of_encryption_is_judged(template: Make, ebs: Any, answer: str) -> None:
+    mappings = template().props["blockDeviceMappings"] + [{"deviceName": "/dev/sdf", "ebs": ebs}]
+    findings = check_resources([template(blockDeviceMappings=mappings)])
+    assert [(finding.rule, finding.answer) for finding in findings] == [("encrypted-volumes", answer)]
+
+
 def test_two_volumes_with_one_fault_are_one_finding(template: Make) -> None:
     mappings = [{"deviceName": name, "ebs": {"volumeSize": 500}} for name in ("/dev/xvda", "/dev/xvdb")]
     assert [finding.rule for finding in check_resources([template(blockDeviceMappings=mappings)])] == [
@@ -180,13 +203,13 @@ def group(overrides: list[Any], specification: Any, references: Any = None, **pr
 def test_a_shape_that_a_group_adds_is_judged_with_the_templates_model(
     template_props: dict[str, Any], serving_tags: dict[str, str], how: str
 ) -> None:
-    fits_on_two = serving_tags | {
+    sharded = serving_tags | {
         "gpuwright:model": "Qwen/Qwen2.5-32B",
         "gpuwright:tensor-parallel-size": "4",
     }
     props = template_props | {
         "instanceType": "g5.12xlarge",
-        "tags": fits_on_two,
+        "tags": sharded,
         "tagSpecifications": [],
     }
     template = Resource.of(LAUNCH_TEMPLATE, urn(LAUNCH_TEMPLATE, "t"), props, id="lt-1")
@@ -204,7 +227,8 @@ def test_a_shape_that_a_group_adds_is_judged_with_the_templates_model(
         [{"instanceType": "g5.12xlarge"}, {"instanceType": "g5.4xlarge"}], specification, references
     )
     findings = check_resources([fleet, template])
-    assert [(finding.rule, finding.subject) for finding in findings] == [("vram-fits", fleet.urn)]
+    assert {finding.rule for finding in findings} == {"vram-fits", "parallel-size"}
+    assert {finding.subject for finding in findings} == {fleet.urn}
 
 
 def test_the_shapes_of_a_group_are_judged_even_where_its_template_is_not_known() -> None:
