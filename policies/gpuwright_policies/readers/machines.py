@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from typing import Any
 
 from gpuwright import catalog
 from gpuwright.errors import InputError
@@ -66,7 +67,7 @@ def serving(subject: str, shape: catalog.InstanceType | None, tags: ServingTags)
         subject=subject,
         model=tags.model if isinstance(tags.model, str) else UNKNOWN,
         params_billion=model.params_total / 1e9 if model else UNKNOWN,
-        weights_bits=WEIGHTS_BITS.get(tags.weights_precision, UNKNOWN),
+        weights_bits=WEIGHTS_BITS.get(_precision(model, tags), UNKNOWN),
         accelerator=device.name if device else UNKNOWN,
         accelerator_count=_ranks(shape, tags) if shape else UNKNOWN,
         accelerator_memory_gib=device.memory_gib if device else UNKNOWN,
@@ -79,7 +80,7 @@ def _gib_of_one(
     model: Decoder | None, shape: catalog.InstanceType | None, tags: ServingTags
 ) -> tuple[float | None, float | None]:
     """Return what one accelerator must hold and what the server may use of it, GiB."""
-    if model is None or shape is None or tags.weights_precision not in WEIGHTS_BITS:
+    if model is None or shape is None or _precision(model, tags) not in WEIGHTS_BITS:
         return None, None
     load = _load(tags)
     memory = _fit(model, shape, tags, load or LEAST_LOAD)
@@ -97,10 +98,17 @@ def _fit(model: Decoder, shape: catalog.InstanceType, tags: ServingTags, load: L
         model,
         catalog.accelerator(shape.accelerator, shape.form_factor),
         load,
-        weights_precision=tags.weights_precision,
+        weights_precision=_precision(model, tags),
         kv_cache_precision=tags.kv_cache_precision if tags.kv_cache_precision in KV_CACHE_BYTES else smallest,
         tensor_parallel_size=_ranks(shape, tags),
     )
+
+
+def _precision(model: Decoder | None, tags: ServingTags) -> Any:
+    """Return the number format of the weights: the tagged one, or else the published one."""
+    if tags.weights_precision is not None or model is None:
+        return tags.weights_precision
+    return model.quantization or model.dtype
 
 
 def _ranks(shape: catalog.InstanceType, tags: ServingTags) -> int:

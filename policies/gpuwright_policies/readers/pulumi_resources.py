@@ -116,16 +116,21 @@ def facts_together(resources: Iterable[Resource]) -> Iterator[Facts]:
 
 
 def _launch_template(resource: Resource) -> Iterator[Facts]:
-    mappings = [_dict(mapping) for mapping in _list(resource.props.get("blockDeviceMappings"))]
-    disks = [(each.get("deviceName"), each.get("ebs")) for each in mappings if each.get("ebs") is not None]
+    mappings = _list(resource.props.get("blockDeviceMappings"), UNKNOWN)
+    named = [(None, each) if is_unknown(each) else _name_and_disk(_dict(each)) for each in mappings]
+    disks = [(name, disk) for name, disk in named if disk is not None]
     only = disks[0][1] if len(disks) == 1 else None
     root = next((ebs for name, ebs in disks if name in ROOT_DEVICES), only)
     yield from _machine(resource, [ebs for _, ebs in disks], root)
 
 
+def _name_and_disk(mapping: Mapping[str, Any]) -> tuple[Any, Any]:
+    return mapping.get("deviceName"), mapping.get("ebs")
+
+
 def _instance(resource: Resource) -> Iterator[Facts]:
     root = resource.props.get("rootBlockDevice")
-    others = _list(resource.props.get("ebsBlockDevices"))
+    others = _list(resource.props.get("ebsBlockDevices"), UNKNOWN)
     yield from _machine(resource, [*([root] if root is not None else []), *others], root)
 
 
@@ -241,14 +246,12 @@ def _overridden(group: Resource) -> Iterator[tuple[Mapping[str, Any], list[Any]]
     common = _dict(template.get("launchTemplateSpecification"))
     by_own: list[tuple[Mapping[str, Any], list[Any]]] = []
     shared: list[Any] = []
-    for override in map(_dict, _list(template.get("overrides"))):
-        shape = override.get("instanceType")
-        if shape is None:
-            continue
-        own = _dict(override.get("launchTemplateSpecification"))
-        if own:
+    for override in _list(template.get("overrides"), UNKNOWN):
+        shape = UNKNOWN if is_unknown(override) else _dict(override).get("instanceType")
+        own = _dict(_dict(override).get("launchTemplateSpecification"))
+        if shape is not None and own:
             by_own.append((own, [shape]))
-        else:
+        elif shape is not None:
             shared.append(shape)
     if shared:
         yield common, shared
@@ -302,11 +305,11 @@ def _volume(resource: Resource) -> Iterator[Facts]:
 
 
 def _security_group(resource: Resource) -> Iterator[Facts]:
-    listed = resource.props.get("ingress")
-    if is_unknown(listed):
-        yield Ingress(resource.urn, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
-    for rule in map(_dict, _list(listed)):
-        yield from _opening(resource.urn, rule, "protocol", ("cidrBlocks", "ipv6CidrBlocks"))
+    for rule in _list(resource.props.get("ingress"), UNKNOWN):
+        if is_unknown(rule):
+            yield Ingress(resource.urn, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+        else:
+            yield from _opening(resource.urn, _dict(rule), "protocol", ("cidrBlocks", "ipv6CidrBlocks"))
 
 
 def _security_group_rule(resource: Resource) -> Iterator[Facts]:

@@ -52,6 +52,11 @@ def test_what_cannot_fit_is_refused_even_where_the_load_is_not_told(template: Ma
     assert violated(template(tags=tags, tagSpecifications=None)) == {"vram-fits"}
 
 
+def test_weights_that_no_tag_describes_are_the_published_ones(template: Make) -> None:
+    tags = {"gpuwright:model": "Qwen/Qwen3-32B", "gpuwright:model-store": STORE}
+    assert violated(template(tags=tags, tagSpecifications=None)) == {"vram-fits"}
+
+
 def test_what_may_fit_is_not_judged_where_the_load_is_not_told(template: Make) -> None:
     tags = {
         "gpuwright:model": "Qwen/Qwen2.5-7B",
@@ -173,6 +178,23 @@ def test_what_an_instance_leaves_to_its_template_is_judged_there(serving_tags: d
 
 def test_a_template_without_a_shape_leaves_it_to_who_starts_machines(template: Make) -> None:
     assert check_resources([template(instanceType=None)]) == []
+
+
+@pytest.mark.parametrize("mappings", ["<computed>", ["<computed>"]])
+def test_disks_that_are_not_known_are_not_judged(template: Make, mappings: Any) -> None:
+    assert not_known(template(blockDeviceMappings=mappings)) == {"disk", "encrypted-volumes"}
+    plain_machine = template(
+        blockDeviceMappings=mappings, instanceType="t3.micro", tags=None, tagSpecifications=None
+    )
+    assert not_known(plain_machine) == {"encrypted-volumes"}
+
+
+@pytest.mark.parametrize("overrides", ["<computed>", ["<computed>"]])
+def test_shapes_that_are_not_known_are_not_judged(overrides: Any, serving_tags: dict[str, str]) -> None:
+    listed = [{"key": key, "value": value} for key, value in serving_tags.items()]
+    fleet = group(overrides, {}, tags=listed)
+    assert violated(fleet) == set()
+    assert "vram-fits" in not_known(fleet)
 
 
 @pytest.mark.parametrize(("ebs", "answer"), [({}, "violates"), ("<computed>", "unknown")])
@@ -328,6 +350,11 @@ def test_only_web_ports_may_be_open_to_the_internet(
     type_: str, props: dict[str, Any], expected: bool
 ) -> None:
     assert violated(Resource.of(type_, "u", props)) == ({"no-public-ingress"} if expected else set())
+
+
+@pytest.mark.parametrize("ingress", ["<computed>", ["<computed>"]])
+def test_openings_that_are_not_known_are_not_judged(ingress: Any) -> None:
+    assert not_known(Resource.of(SECURITY_GROUP, "u", {"ingress": ingress})) == {"no-public-ingress"}
 
 
 def test_a_source_that_is_not_known_does_not_hide_one_that_is() -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuwright_policies.facts import UNKNOWN
@@ -60,6 +60,7 @@ def test_what_is_no_json_is_unknown() -> None:
     assert plain({"a": object(), "b": b"bytes"}) == {"a": UNKNOWN, "b": UNKNOWN}
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_plain_json_stays_as_it_is(value: Any) -> None:
     assert plain(value) == value

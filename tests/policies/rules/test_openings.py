@@ -3,7 +3,7 @@
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuwright_policies.facts import UNKNOWN, Ingress
@@ -27,6 +27,7 @@ def test_a_web_port_passes_even_where_its_sources_are_not_known() -> None:
     assert check(Ingress("i", UNKNOWN, 443, 443, "tcp")) is None
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8))
 def test_cutting_the_internet_into_blocks_never_hides_it(prefix: int) -> None:
     blocks = ipaddress.ip_network("0.0.0.0/0").subnets(new_prefix=prefix)
