@@ -220,6 +220,13 @@ def test_every_unit_is_bounded_by_the_budget_of_the_plan() -> None:
     assert directives(unit(payload, "gpuwright-server.service"))["Unit"]["StartLimitIntervalSec"] == "2100"
 
 
+def test_a_server_that_ends_is_started_again_but_not_for_ever(payload: str) -> None:
+    sections = directives(unit(payload, "gpuwright-server.service"))
+    assert (sections["Service"]["Restart"], sections["Unit"]["StartLimitBurst"]) == ("always", "5")
+    # Five quick crashes fall into one interval, or the limit is never met.
+    assert 5 * int(sections["Service"]["RestartSec"]) < int(sections["Unit"]["StartLimitIntervalSec"])
+
+
 @pytest.mark.parametrize(("delay", "grace"), [(30, 30), (120, 120), (3600, 600)])
 def test_open_answers_get_the_deregistration_delay_within_bounds(delay: int, grace: int) -> None:
     payload = render(make_plan(network__deregistration_delay_seconds=delay))

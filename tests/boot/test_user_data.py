@@ -88,6 +88,19 @@ def test_everything_is_started_without_holding_up_cloud_init(payload: str) -> No
         )
 
 
+def test_the_units_learn_the_instance_from_cloud_init(payload: str, tmp_path: Path) -> None:
+    first, *_ = yaml.safe_load(payload)["runcmd"]
+    for folder in ("var/lib/cloud/data", "etc/gpuwright"):
+        (tmp_path / folder).mkdir(parents=True)
+        first = first.replace(f"/{folder}", f"{tmp_path}/{folder}")
+    (tmp_path / "var/lib/cloud/data/instance-id").write_text("i-0123456789abcdef0\n")
+    subprocess.run(["sh", "-c", first], check=True)
+    assert (tmp_path / "etc/gpuwright/instance").read_text() == "INSTANCE_ID=i-0123456789abcdef0\n"
+    for name in ("server", "ready"):
+        unit = contents(payload)[f"/etc/systemd/system/gpuwright-{name}.service"]
+        assert "EnvironmentFile=/etc/gpuwright/instance\n" in unit
+
+
 def test_hostile_arguments_leave_every_other_file_as_it_is(payload: str) -> None:
     plan = make_plan(server__arguments=["\n- path: /etc/shadow\n  content: x", "\x85", "\u2028", "' \" | >"])
     before = contents(payload)
