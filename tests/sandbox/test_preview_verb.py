@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from gpuwright.cli import main
 from gpuwright.cli.preview import check_recording, command, read_cost
 from gpuwright.errors import InputError
 from gpuwright.sandbox import preview_program
@@ -42,6 +43,11 @@ def test_every_format_is_printed_alone(project: Path, form: str, start: str) -> 
     code, text = preview(project, "--stack", "prod-aws", "--format", form)
     assert code == 0
     assert text.startswith(start)
+
+
+def test_what_the_program_prints_is_no_part_of_the_answer(project: Path) -> None:
+    (project / "stacks" / "__main__.py").write_text("print('hello')\n")
+    assert json.loads(preview(project, "--format", "json")[1])["changeSummary"] == {"create": 1}
 
 
 def test_the_cost_is_what_the_program_exports(project: Path) -> None:
@@ -85,6 +91,22 @@ def test_what_is_unknown_is_no_violation() -> None:
 
     findings = check_recording(preview_program(program))
     assert "cpu-ratio" not in {found.rule for found in findings if found.mandatory}
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [("{}['missing']", "KeyError: 'missing'"), ("import pulumi; pulumi.Config().require('x')", "demo:x")],
+)
+def test_a_program_that_fails_exits_2_with_its_own_lines(
+    project: Path, capsys: pytest.CaptureFixture[str], program: str, told: str
+) -> None:
+    (project / "stacks" / "__main__.py").write_text(program)
+    with pytest.raises(SystemExit) as caught:
+        main(["preview", "--cwd", str(project)])
+    printed = capsys.readouterr()
+    assert (caught.value.code, printed.out) == (2, "")
+    assert told in printed.err
+    assert "gpuwright/sandbox" not in printed.err
 
 
 def test_an_unknown_stack_is_bad_input(project: Path) -> None:

@@ -163,6 +163,7 @@ def test_an_image_parameter_is_an_image_and_a_secret() -> None:
 def test_zones_are_those_of_the_region() -> None:
     answer = cloud.invoke("aws:index/getAvailabilityZones:getAvailabilityZones", {}, HERE)
     assert answer["names"] == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
+    assert answer["zoneIds"] == ["euw1-az1", "euw1-az2", "euw1-az3"]
 
 
 def test_a_policy_document_is_written_as_iam_reads_it() -> None:
@@ -213,8 +214,9 @@ def test_facts_agree_with_the_sdks_own_classes() -> None:
         assert set(facts.outputs) == set(_types.resource_py_to_pulumi_names(made).values())
 
 
-def test_reading_facts_imports_no_sdk() -> None:
+def test_neither_the_engine_nor_reading_facts_imports_an_sdk() -> None:
     code = (
+        "import gpuwright.sandbox, gpuwright.cli.preview, gpuwright.cli.sandbox;"
         "from gpuwright.sandbox.sdk import resource_facts; assert resource_facts('aws:ec2/vpc:Vpc');"
         "assert not {'pulumi', 'pulumi_aws'} & set(sys.modules)"
     )

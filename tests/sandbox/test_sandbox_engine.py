@@ -257,6 +257,15 @@ def test_any_other_error_comes_with_the_traceback_of_the_program_alone() -> None
     assert "asyncio" not in str(caught.value)
 
 
+def test_a_program_that_stops_with_its_own_message_shows_no_traceback() -> None:
+    def program() -> None:
+        raise pulumi.RunError("set the region first")
+
+    with pytest.raises(ProgramError) as caught:
+        preview_program(program)
+    assert str(caught.value).endswith("program stopped: set the region first")
+
+
 def test_an_engine_that_failed_once_runs_the_next_program() -> None:
     def program() -> None:
         raise ValueError("once")
@@ -389,6 +398,20 @@ def test_invoke_transforms_change_the_arguments_of_a_function() -> None:
 
     (call,) = preview_program(program).invocations
     assert call.args == {"state": "available"}
+
+
+def test_programs_for_another_cloud_run_too() -> None:
+    import pulumi_gcp as gcp
+
+    def program() -> None:
+        bucket = gcp.storage.Bucket("Models", location="EU")
+        pulumi.export("name", bucket.name)
+        pulumi.export("link", bucket.self_link)
+
+    foreseen, made = preview_program(program), preview_program(program, preview=False)
+    assert foreseen.export("name").startswith("models-")
+    assert foreseen.exports["link"] is UNKNOWN
+    assert made.export("link").startswith("https://www.googleapis.com/")
 
 
 def test_messages_of_the_program_are_recorded() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +42,9 @@ def command(stack: str | None, form: str, cwd: Path | None) -> int:
     from gpuwright.sandbox import preview_stack
     from gpuwright.sandbox.render import FORMATS, Report
 
-    recording = preview_stack(stack, cwd=cwd)
+    # What the program itself prints is talk; stdout is for the answer.
+    with contextlib.redirect_stdout(sys.stderr):
+        recording = preview_stack(stack, cwd=cwd)
     findings = check_recording(recording)
     click.echo(FORMATS[form](Report(recording, findings, read_cost(recording))))
     return EXIT_REFUSED if any(finding.mandatory for finding in findings) else EXIT_DONE

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -281,7 +282,7 @@ def invoke(token: str, args: Mapping[str, Any], place: Place) -> dict[str, Any]:
             "id": region,
             "region": region,
             "names": zones,
-            "zoneIds": [f"use1-az{index}" for index, _ in enumerate(zones, start=1)],
+            "zoneIds": [f"{_short_region(region)}-az{index}" for index, _ in enumerate(zones, start=1)],
             "groupNames": [region],
         },
         "gcp:organizations/getClientConfig:getClientConfig": {
@@ -482,6 +483,13 @@ def _parameter(given: Mapping[str, Any], region: str) -> dict[str, Any]:
         "insecureValue": value,
         "version": 1,
     }
+
+
+def _short_region(region: str) -> str:
+    """Return a region as AWS's zone ids shorten it: ``apse2`` for ``ap-southeast-2``."""
+    area, direction, number = ([*region.split("-"), "", ""])[:3]
+    letters = re.findall("north|south|east|west|central", direction)
+    return area + "".join(letter[0] for letter in letters) + number
 
 
 def _policy_document(given: Mapping[str, Any]) -> dict[str, Any]:

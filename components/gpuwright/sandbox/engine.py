@@ -160,7 +160,7 @@ def _run(
     # A thread of its own has a context and an event loop of its own, so nothing of the SDK's state, which
     # lives in context variables, outlasts the run or meets a loop that runs already.
     with _ONE_AT_A_TIME, _as_pulumi_runs(None if callable(program) else Path(str(program))):
-        thread = threading.Thread(target=run_apart, name=f"pulumi program {settings.stack}")
+        thread = threading.Thread(target=run_apart, name=f"pulumi program {settings.stack}", daemon=True)
         thread.start()
         thread.join()
     if failure:
@@ -286,6 +286,8 @@ def _raise(error: BaseException, recording: Recording, program: object) -> None:
         return
     if isinstance(error, KeyboardInterrupt):
         raise error
+    from pulumi import RunError
+
     name = str(program) if isinstance(program, Path) else getattr(program, "__qualname__", "program")
     unanswered = sorted({call.token for call in recording.invocations if not call.answered})
     hint = (
@@ -294,6 +296,9 @@ def _raise(error: BaseException, recording: Recording, program: object) -> None:
         if unanswered
         else ""
     )
+    if isinstance(error, RunError):
+        # What a program raises to stop with a message of its own; Pulumi shows no traceback either.
+        raise ProgramError(f"The program {name} stopped: {error}{hint}") from error
     text = f"The program {name} failed: {type(error).__name__}: {error}{hint}\n\n{_own_traceback(error)}"
     raise ProgramError(text.rstrip()) from error
 
