@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from gpuwright.catalog import Model
-from gpuwright.errors import InputError, NothingFitsError
+from gpuwright.errors import Fault, InputError, NothingFitsError
 from gpuwright.planning import Plan, plan_document
 from gpuwright.spec import Spec
 from gpuwright_policies.evaluate import Answer, Finding, evaluate
@@ -98,10 +100,15 @@ def _check_pulumi(document: Any, where: str) -> Report:
 def _check_plan_document(document: Any, where: str) -> Report:
     try:
         plan = Plan.from_json(document)
-    except ValueError as error:
-        raise InputError.of(
-            where, f"is no whole plan: {error}", "Give the output of `gpuwright plan --format json`."
-        ) from error
+    except ValidationError as error:
+        fix = "Give the output of `gpuwright plan --format json`."
+        faults = [
+            Fault(
+                f"{where}: {'.'.join(map(str, fault['loc']))}", f"is wrong for a plan: {fault['msg']}.", fix
+            )
+            for fault in error.errors()
+        ]
+        raise InputError(faults) from None
     return Report(where, "plan", 1, 1, tuple(check_plan(plan, where)))
 
 

@@ -94,6 +94,31 @@ def test_a_plan_is_judged_too(spec: Path, tmp_path: Path, capsys: Capture) -> No
     assert capsys.readouterr().out.startswith(f"{plan}: plan\n")
 
 
+def test_a_plan_that_was_changed_by_hand_is_judged_as_it_is(
+    spec: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["plan", str(spec), "--format", "json"])
+    plan = json.loads(capsys.readouterr().out)
+    changed = tmp_path / "plan.json"
+    changed.write_text(
+        json.dumps(plan | {"instance_type": "g5.xlarge", "weights_precision": "int3"}), encoding="utf-8"
+    )
+    assert check(str(changed), "--format", "json") == 1
+    said = json.loads(capsys.readouterr().out)
+    assert {each["rule"]: each["answer"] for each in said["findings"]} == {
+        "cpu-ratio": "violates",
+        "ram-ratio": "violates",
+        "vram-7b": "unknown",
+        "vram-fits": "unknown",
+    }
+    changed.write_text(
+        json.dumps(plan | {"instance_type": "g5.xlrage", "tensor_parallel_size": 0}), encoding="utf-8"
+    )
+    assert check(str(changed)) == 2
+    assert "Did you mean g5.xlarge" in capsys.readouterr().err
+
+
 def test_a_spec_for_which_nothing_fits_is_refused(spec: Path, capsys: Capture) -> None:
     spec.write_text(SPEC + "budget_usd_per_month: 1\n", encoding="utf-8")
     assert check(str(spec)) == 1
@@ -118,7 +143,7 @@ def test_standard_input_is_read(spec: Path, capsys: Capture, monkeypatch: pytest
             '{"deployment": {"resources": [{"type": "aws:s3/bucket:Bucket", "urn": "u"}]}}',
             "holds 1 resources",
         ),
-        ('{"schema_version": "1", "instance_type": "g5.xlarge"}', "no whole plan"),
+        ('{"schema_version": "1", "instance_type": "g5.xlarge"}', "is wrong for a plan"),
         ("name: x", "model: is missing"),
         ("[" * 100_000, "nested too deeply"),
     ],

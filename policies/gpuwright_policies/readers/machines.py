@@ -48,19 +48,30 @@ def host(subject: str, instance_type: object, shape: catalog.InstanceType | None
     return host_facts(subject, shape)
 
 
-def serving_facts(subject: str, shape: catalog.InstanceType | None, tags: ServingTags) -> Iterator[Facts]:
-    """Yield the facts of the tagged model on a shape."""
-    yield serving(subject, shape, tags)
+def serving_facts(
+    subject: str,
+    shape: catalog.InstanceType | None,
+    tags: ServingTags,
+    own_model: catalog.Model | None = None,
+) -> Iterator[Facts]:
+    """Yield the facts of the tagged model on a shape.
+
+    Args:
+        own_model: The model, where it is no row of the catalog.
+    """
+    model = _catalog_model(tags.model) if own_model is None else _sizable(own_model)
+    yield _serving(subject, shape, tags, model)
     if shape is not None and tags.tensor_parallel_size is not None:
         yield Parallelism(subject, shape.name, tags.tensor_parallel_size, shape.accelerator_count)
 
 
-def serving(subject: str, shape: catalog.InstanceType | None, tags: ServingTags) -> Serving:
+def _serving(
+    subject: str, shape: catalog.InstanceType | None, tags: ServingTags, model: Decoder | None
+) -> Serving:
     """Return the facts of the tagged model on a shape, its memory computed anew whatever the plan said.
 
     Where the tags leave the load open, the need is unknown, unless not even the least load fits.
     """
-    model = _model(tags.model)
     device = catalog.accelerator(shape.accelerator, shape.form_factor) if shape else None
     needed, usable = _gib_of_one(model, shape, tags)
     return Serving(
@@ -123,12 +134,17 @@ def _load(tags: ServingTags) -> Load | None:
 
 
 @lru_cache(maxsize=256)
-def _model(name: object) -> Decoder | None:
+def _catalog_model(name: object) -> Decoder | None:
     """Return the catalog's model of that id, or None where it has none or none that can be sized."""
-    if not isinstance(name, str):
-        return None
     try:
-        return decoder(catalog.model(name))
+        return _sizable(catalog.model(name)) if isinstance(name, str) else None
+    except InputError:
+        return None
+
+
+def _sizable(model: catalog.Model) -> Decoder | None:
+    try:
+        return decoder(model)
     except InputError:
         return None
 

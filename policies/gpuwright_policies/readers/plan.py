@@ -1,5 +1,7 @@
 """A plan → facts: its shape, the model on it, and its system disk.
 
+The memory is computed anew, as for a machine with the plan's tags, so that a plan changed by hand is caught.
+
 What the plan leaves to the components (the model store's bucket, volumes, metadata service, openings)
 is judged on their resources.
 """
@@ -10,8 +12,10 @@ from collections.abc import Iterator
 
 from gpuwright import catalog
 from gpuwright.planning.plan import Plan
-from gpuwright.planning.search import WEIGHTS_BITS, host_facts
-from gpuwright_policies.facts import Facts, Parallelism, Serving, SystemDisk
+from gpuwright.planning.search import host_facts
+from gpuwright.planning.tags import read_tags, to_tags
+from gpuwright_policies.facts import Facts, SystemDisk
+from gpuwright_policies.readers.machines import serving_facts
 
 
 def facts(plan: Plan, subject: str) -> Iterator[Facts]:
@@ -25,16 +29,5 @@ def facts(plan: Plan, subject: str) -> Iterator[Facts]:
     """
     shape = catalog.instance_type(plan.cloud, plan.instance_type, where=f"{subject}: instance_type")
     yield host_facts(subject, shape)
-    yield Serving(
-        subject=subject,
-        model=plan.model.id,
-        params_billion=plan.model.params_total / 1e9,
-        weights_bits=WEIGHTS_BITS[plan.weights_precision],
-        accelerator=plan.accelerator.name,
-        accelerator_count=plan.tensor_parallel_size,
-        accelerator_memory_gib=plan.accelerator.memory_gib,
-        required_gib=plan.sizing.total_gib / plan.tensor_parallel_size,
-        usable_gib=plan.sizing.usable_gib / plan.tensor_parallel_size,
-    )
-    yield Parallelism(subject, shape.name, plan.tensor_parallel_size, shape.accelerator_count)
+    yield from serving_facts(subject, shape, read_tags(to_tags(plan)), plan.model.architecture)
     yield SystemDisk(subject, plan.disk.size_gb, plan.disk.required_gb, solid_state=True)

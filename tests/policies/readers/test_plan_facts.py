@@ -1,10 +1,12 @@
 """A plan and the tags of its machines tell the same facts."""
 
+import dataclasses
 import math
 from typing import Any
 
 import pytest
 
+from gpuwright import catalog
 from gpuwright.planning import Plan, plan_document
 from gpuwright.planning.tags import MODEL_STORE, read_tags, to_tags
 from gpuwright_policies.check import check_plan
@@ -47,15 +49,24 @@ def test_a_plan_tells_its_shape_its_model_and_its_disk(plan: Plan) -> None:
 
 
 def test_the_tags_of_a_machine_say_what_its_plan_says(plan: Plan) -> None:
-    by_plan = list(plan_reader.facts(plan, "s"))
-    host, serving, parallelism = machine_facts("s", plan.instance_type, read_tags(to_tags(plan)))
-    assert host == by_plan[0]
-    assert parallelism == by_plan[2]
+    *by_plan, _ = plan_reader.facts(plan, "s")
+    assert list(machine_facts("s", plan.instance_type, read_tags(to_tags(plan)))) == by_plan
+
+
+def test_the_memory_of_a_plan_is_what_the_planner_computed(plan: Plan) -> None:
+    _, serving, *_ = plan_reader.facts(plan, "s")
     assert isinstance(serving, Serving)
-    assert math.isclose(serving.required_gib, by_plan[1].required_gib, rel_tol=1e-3)  # A plan is rounded.
-    assert math.isclose(serving.usable_gib, by_plan[1].usable_gib, rel_tol=1e-3)
-    same = ("model", "params_billion", "weights_bits", "accelerator_count", "accelerator_memory_gib")
-    assert [getattr(serving, name) for name in same] == [getattr(by_plan[1], name) for name in same]
+    accelerators = plan.tensor_parallel_size
+    assert math.isclose(serving.required_gib * accelerators, plan.sizing.total_gib, rel_tol=1e-3)
+    assert math.isclose(serving.usable_gib * accelerators, plan.sizing.usable_gib, rel_tol=1e-3)
+
+
+def test_a_model_of_ones_own_is_judged_by_its_configuration(plan: Plan) -> None:
+    row = catalog.model(plan.model.id)
+    own = plan.model.model_copy(update={"id": "our-own", "architecture": row})
+    _, serving, *_ = plan_reader.facts(plan, "s")
+    _, of_own, *_ = plan_reader.facts(plan.model_copy(update={"model": own}), "s")
+    assert of_own == dataclasses.replace(serving, model="our-own")
 
 
 def test_tags_can_be_put_on_machines_of_every_cloud_word_for_word(plan: Plan) -> None:
