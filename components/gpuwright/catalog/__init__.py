@@ -60,6 +60,7 @@ def accelerators() -> tuple[Accelerator, ...]:
     return tuple(Accelerator.model_validate(row) for row in _rows("accelerators.yaml"))
 
 
+@cache
 def accelerator(name: str, form_factor: str | None = None, *, where: str = "accelerator") -> Accelerator:
     """Return one accelerator.
 

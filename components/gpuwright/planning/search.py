@@ -231,9 +231,13 @@ def _smallest_fleet(
         memory = fit(request.model, device, load, tensor_parallel_size=hardware.count, **precisions)
         return Fleet(replicas, load, memory, speed(request.model, hardware, load, **precisions))
 
-    low, high = least, most
-    if not _carries(request, fleet(high)):
-        return fleet(high)
+    smallest = fleet(least)
+    if _carries(request, smallest):
+        return smallest
+    largest = fleet(most)
+    if not _carries(request, largest):
+        return largest
+    low, high = least + 1, most
     while low < high:
         middle = (low + high) // 2
         if _carries(request, fleet(middle)):
