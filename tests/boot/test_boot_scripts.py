@@ -184,9 +184,10 @@ def test_a_machine_as_planned_passes_and_leaves_evidence(machine: Machine) -> No
         ({"ACCELERATORS": "0"}, ["nvidia-smi sees 0 of 1 accelerators", "torch sees 0 of 1 accelerators"]),
         ({"ACCELERATORS": "8"}, ["nvidia-smi sees 8 of 1 accelerators", "torch sees 8 of 1 accelerators"]),
         ({"ACCELERATORS": "1", "TORCH_SEES": "0"}, ["torch sees 0 of 1 accelerators"]),
+        ({"ACCELERATORS": "1", "NO_CUDA": "1"}, ["torch sees 0 of 1 accelerators"]),
         ({}, ["nvidia-smi sees 0 of 1 accelerators", "torch sees 0 of 1 accelerators"]),
     ],
-    ids=["none", "too many", "torch blind", "no driver"],
+    ids=["none", "too many", "torch sees none", "no CUDA", "no driver"],
 )
 def test_a_machine_that_contradicts_its_plan_fails_and_leaves_evidence(
     machine: Machine, around: dict[str, str], faults: list[str]
@@ -199,6 +200,7 @@ def test_what_could_not_be_looked_at_stays_unknown(machine: Machine) -> None:
     machine.run("verify")
     seen = evidence(machine)
     assert (seen["accelerators"], seen["torch"]) == (None, None)
+    assert "nvcc" in seen
 
 
 # --- ready

@@ -14,7 +14,7 @@ with (root / "docker.calls").open("a") as log:
 TORCH = """
 import sys, types
 count = {count}
-cuda = types.SimpleNamespace(is_available=lambda: count > 0, device_count=lambda: count)
+cuda = types.SimpleNamespace(is_available=lambda: {available}, device_count=lambda: count)
 sys.modules["torch"] = types.SimpleNamespace(
     __version__="2.8.0+cu128", version=types.SimpleNamespace(cuda="12.8"), cuda=cuda
 )
@@ -31,7 +31,8 @@ match words[:2]:
     case ["run", _]:
         if not os.environ.get("ACCELERATORS"):
             sys.exit("could not select device driver with capabilities: [[gpu]]")
-        torch = TORCH.format(count=os.environ.get("TORCH_SEES", os.environ["ACCELERATORS"]))
+        count = os.environ.get("TORCH_SEES", os.environ["ACCELERATORS"])
+        torch = TORCH.format(count=count, available=count != "0" and "NO_CUDA" not in os.environ)
         code = words[words.index("-c") + 1]
         sys.exit(subprocess.run([sys.executable, "-c", torch + code]).returncode)
     case _:
