@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+from pydantic import ValidationError
 
 from gpuwright.clouds.aws.inputs import AwsInputs
-from gpuwright.errors import EnvironmentLackError, InputError
+from gpuwright.errors import EnvironmentLackError, Fault, InputError
 from gpuwright.planning import Plan, plan_document
 from gpuwright.planning.tags import PLAN_DIGEST, PREFIX
 from gpuwright.spec import Spec
@@ -112,8 +113,23 @@ def _decided(given: Mapping[str, Any]) -> Plan:
     if isinstance(plan, Plan):
         return plan
     if plan is not None:
-        return Plan.from_json(_whole_numbers(plan))
+        return _plan_from_json(plan)
     return plan_of_program(spec if isinstance(spec, Spec) else _whole_numbers(spec))
+
+
+def _plan_from_json(document: Any) -> Plan:
+    try:
+        return Plan.from_json(_whole_numbers(document))
+    except ValidationError as error:
+        fix = "Give what `gpuwright plan --format json` prints."
+        faults = [
+            Fault(f"plan: {'.'.join(map(str, each['loc']))}", f"{each['msg'].lower()}.", fix)
+            for each in error.errors()
+        ]
+        raise InputError(faults) from None
+    except AttributeError:
+        problem = f"is a {type(document).__name__}, and must map names to values."
+        raise InputError.of("plan", problem, "Give a Plan, or its JSON mapping.") from None
 
 
 def _cloud(name: str) -> Any:

@@ -76,34 +76,50 @@ class Fleet(pulumi.ComponentResource):
         """
         props = {"instanceType": plan.instance_type, "purchaseOption": plan.purchase_option}
         super().__init__("gpuwright:aws:Fleet", name, {**props, **plan.replicas.model_dump()}, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        tags = dict(tags or {})
-        # Encrypted with CloudWatch's own key; one of ours would need a policy for that service.
-        logs = aws.cloudwatch.LogGroup(
-            f"{name}-logs",
-            name=log_group_name(plan),
-            retention_in_days=plan.operations.log_retention_days,
-            tags=tags,
-            opts=child,
-        )
+        self._name, self._plan, self._tags = name, plan, dict(tags or {})
+        self._child = pulumi.ResourceOptions(parent=self)
+        logs = self._logs()
         template = aws.ec2.LaunchTemplate(
             f"{name}-launch-template",
-            opts=child,
+            opts=self._child,
             **launch_template_arguments(
                 plan,
-                image_id=image_id or self._newest_image(plan.region),
+                image_id=image_id or self._newest_image(),
                 user_data=applied(user_data, _base64),
                 instance_profile_arn=instance_profile_arn,
                 security_group_id=security_group_id,
                 root_device=root_device,
-                tags=tags,
+                tags=self._tags,
             ),
         )
+        group = self._group(template, subnet_ids, target_group_arn, [logs, *after])
+        self.autoscaling_group_name, self.launch_template_id = group.name, template.id
+        self.log_group_name = logs.name
+        outputs = ("autoscaling_group_name", "launch_template_id", "log_group_name")
+        self.register_outputs({key: getattr(self, key) for key in outputs})
+
+    def _logs(self) -> "aws.cloudwatch.LogGroup":
+        # Encrypted with CloudWatch's own key; one of ours would need a policy for that service.
+        return aws.cloudwatch.LogGroup(
+            f"{self._name}-logs",
+            name=log_group_name(self._plan),
+            retention_in_days=self._plan.operations.log_retention_days,
+            tags=self._tags,
+            opts=self._child,
+        )
+
+    def _group(
+        self,
+        template: "aws.ec2.LaunchTemplate",
+        subnet_ids: Sequence[pulumi.Input[str]],
+        target_group_arn: pulumi.Input[str],
+        after: Sequence[pulumi.Resource],
+    ) -> "aws.autoscaling.Group":
         group = aws.autoscaling.Group(
-            f"{name}-group",
+            f"{self._name}-group",
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[logs, *after],
+                depends_on=list(after),
                 # Target tracking moves it between the limits; an update must not move it back.
                 ignore_changes=["desiredCapacity"],
                 # Machines drain before they end, one deregistration delay after the other at worst.
@@ -111,26 +127,28 @@ class Fleet(pulumi.ComponentResource):
             ),
             vpc_zone_identifiers=subnet_ids,
             target_group_arns=[target_group_arn],
-            mixed_instances_policy=_instances_policy(plan, template),
-            tags=[{"key": key, "value": tags[key], "propagate_at_launch": True} for key in sorted(tags)],
-            **group_arguments(plan),
+            mixed_instances_policy=_instances_policy(self._plan, template),
+            tags=[
+                {"key": key, "value": self._tags[key], "propagate_at_launch": True}
+                for key in sorted(self._tags)
+            ],
+            **group_arguments(self._plan),
         )
-        self.autoscaling_group_name, self.launch_template_id = group.name, template.id
-        self.log_group_name = logs.name
-        self.register_outputs(
-            {
-                "autoscaling_group_name": group.name,
-                "launch_template_id": template.id,
-                "log_group_name": logs.name,
-            }
+        # The group has the hook from its first machine on, but takes no later change of it; this one does.
+        aws.autoscaling.LifecycleHook(
+            f"{self._name}-ready",
+            autoscaling_group_name=group.name,
+            opts=self._child,
+            **launch_hook(self._plan),
         )
+        return group
 
-    def _newest_image(self, region: str) -> pulumi.Output[str]:
-        # The value that is not marked secret: the image is public, and policies should see which it is.
-        found: pulumi.Output[str] = aws.ssm.get_parameter_output(
-            name=IMAGE_PARAMETER, region=region, opts=pulumi.InvokeOptions(parent=self)
-        ).insecure_value
-        return found
+    def _newest_image(self) -> pulumi.Output[str]:
+        parameter = aws.ssm.get_parameter_output(
+            name=IMAGE_PARAMETER, region=self._plan.region, opts=pulumi.InvokeOptions(parent=self)
+        )
+        # Every parameter comes as a secret; this one is public, and previews should show which image it is.
+        return pulumi.Output.unsecret(parameter.insecure_value)
 
 
 def launch_template_arguments(
@@ -186,19 +204,21 @@ def group_arguments(plan: Plan) -> dict[str, Any]:
         "capacity_rebalance": True,
         "termination_policies": ["OldestLaunchTemplate", "Default"],
         "enabled_metrics": list(GROUP_METRICS),
-        # Part of the group, where a hook of its own would come too late for the first machines.
-        "initial_lifecycle_hooks": [
-            {
-                "name": hook_name(plan),
-                "lifecycle_transition": "autoscaling:EC2_INSTANCE_LAUNCHING",
-                "heartbeat_timeout": lifecycle_heartbeat_seconds(plan),
-                "default_result": "ABANDON",
-            }
-        ],
+        "initial_lifecycle_hooks": [launch_hook(plan)],
         "instance_refresh": {"strategy": "Rolling", "preferences": _refresh(plan)},
         # Do not wait for machines: where AWS has none left, waiting fails, taints the group, and the next
         # update would destroy it with every machine that did come. The capacity alarm tells instead.
         "wait_for_capacity_timeout": "0",
+    }
+
+
+def launch_hook(plan: Plan) -> dict[str, Any]:
+    """Return the hook that keeps a machine out of service until it has answered a completion."""
+    return {
+        "name": hook_name(plan),
+        "lifecycle_transition": "autoscaling:EC2_INSTANCE_LAUNCHING",
+        "heartbeat_timeout": lifecycle_heartbeat_seconds(plan),
+        "default_result": "ABANDON",
     }
 
 
