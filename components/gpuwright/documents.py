@@ -34,12 +34,15 @@ class SpecDocument:
     model: Model | None
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """A safe loader that refuses a key that stands twice in one mapping."""
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses a key that stands twice in one mapping.
+
+    Not the one in C: that overflows its stack on deeply nested input, where this one raises RecursionError.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
-        for key, _ in node.value:
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key.value!r} stands twice", key.start_mark
@@ -81,7 +84,9 @@ def parse_yaml(text: str, where: str) -> Any:
         mark = error.problem_mark
         place = f"{where}:{mark.line + 1}" if mark else where
         raise InputError.of(place, f"is no valid YAML: {error.problem}.", "Correct this line.") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except RecursionError:
+        raise InputError.of(where, "is nested too deeply.", "Give a YAML or JSON document.") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError.of(where, f"is no valid YAML: {error}.", "Give a YAML or JSON document.") from None
 
 
