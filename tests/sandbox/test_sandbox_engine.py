@@ -165,6 +165,17 @@ def test_secrets_stay_secret_in_inputs_and_exports() -> None:
     assert "hunter2" not in repr(recording)
 
 
+def test_outputs_that_the_program_calls_secret_are_secret() -> None:
+    def program() -> None:
+        opts = ResourceOptions(additional_secret_outputs=["arn"])
+        pulumi.export("arn", aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16", opts=opts).arn)
+
+    assert preview_program(program).exports["arn"] == Secret(UNKNOWN)
+    made = preview_program(program, preview=False)
+    assert isinstance(made.exports["arn"], Secret)
+    assert made.export("arn").startswith("arn:aws:ec2:")
+
+
 def test_the_program_reads_its_configuration_project_stack_and_organization() -> None:
     def program() -> None:
         config = pulumi.Config()

@@ -70,8 +70,6 @@ class RecordingMonitor(MockMonitor):
             },
         )
 
-    # The names below are those of the RPCs.
-
     def GetDeploymentInfo(self, request: Any) -> Any:
         """Say that every feature is supported that this monitor honours; SECRETS is number 0."""
         return resource_pb2.DeploymentInfo(
@@ -87,55 +85,21 @@ class RecordingMonitor(MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:
         """Record a resource, and answer with its URN, identifier and outputs."""
-        where = _position(request.sourcePosition) or f"{request.type} {request.name!r}"
         urn = self._urn(request.parent, request.type, request.name)
         callbacks = list(self._transforms_of(request, urn))
         if callbacks:
             self.expect_callbacks()
             request = transform_resource(request, callbacks)
-        given = _plain_struct(request.object)
-        inputs, identifier = given, None
-        outputs: dict[str, Any] = {}
-        if request.custom:
-            inputs = cloud.check(request.type, request.name, given, {}, seed=urn.encode())
-            identifier, outputs = self._created(request, urn, inputs)
+        identifier, outputs = self._created(request, urn) if request.custom else (None, {})
+        resource = self._resource(request, urn, identifier, outputs)
         with self._lock:
             if urn in self._resources:
                 raise InputError.of(
-                    where,
+                    resource.source_position or f"{request.type} {request.name!r}",
                     f"the URN {urn} is registered already.",
                     "Give each resource of one type and parent a name of its own.",
                 )
-            self._resources[urn] = Resource(
-                urn=urn,
-                type=request.type,
-                name=request.name,
-                custom=request.custom,
-                parent=request.parent or None,
-                id=None if identifier is None else from_wire(identifier) or UNKNOWN,
-                inputs=from_wire(given),
-                outputs=from_wire(outputs),
-                dependencies=tuple(sorted(request.dependencies)),
-                property_dependencies={
-                    name: tuple(sorted(dependencies.urns))
-                    for name, dependencies in sorted(request.propertyDependencies.items())
-                },
-                provider=request.provider or self._default_provider(request),
-                version=request.version,
-                protect=request.protect,
-                delete_before_replace=request.deleteBeforeReplace
-                if request.deleteBeforeReplaceDefined
-                else None,
-                retain_on_delete=request.retainOnDelete,
-                ignore_changes=tuple(request.ignoreChanges),
-                replace_on_changes=tuple(request.replaceOnChanges),
-                additional_secret_outputs=tuple(request.additionalSecretOutputs),
-                aliases=tuple(_alias(alias) for alias in request.aliases) + tuple(request.aliasURNs),
-                import_id=request.importId,
-                deleted_with=request.deletedWith,
-                custom_timeouts=json_format.MessageToDict(request.customTimeouts),
-                source_position=_position(request.sourcePosition),
-            )
+            self._resources[urn] = resource
         return resource_pb2.RegisterResourceResponse(urn=urn, id=identifier or "", object=_struct(outputs))
 
     def ReadResource(self, request: Any) -> Any:
@@ -225,17 +189,59 @@ class RecordingMonitor(MockMonitor):
             above = self._resources.get(above.parent or "")
         yield from self._resource_transforms
 
-    def _created(self, request: Any, urn: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    def _resource(
+        self, request: Any, urn: str, identifier: str | None, outputs: Mapping[str, Any]
+    ) -> Resource:
+        before_replace = request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None
+        return Resource(
+            urn=urn,
+            type=request.type,
+            name=request.name,
+            custom=request.custom,
+            parent=request.parent or None,
+            id=None if identifier is None else from_wire(identifier) or UNKNOWN,
+            inputs=from_wire(_plain_struct(request.object)),
+            outputs=from_wire(dict(outputs)),
+            dependencies=tuple(sorted(request.dependencies)),
+            property_dependencies={
+                name: tuple(sorted(dependencies.urns))
+                for name, dependencies in sorted(request.propertyDependencies.items())
+            },
+            provider=request.provider or self._default_provider(request),
+            version=request.version,
+            protect=request.protect,
+            delete_before_replace=before_replace,
+            retain_on_delete=request.retainOnDelete,
+            ignore_changes=tuple(request.ignoreChanges),
+            replace_on_changes=tuple(request.replaceOnChanges),
+            additional_secret_outputs=tuple(request.additionalSecretOutputs),
+            aliases=tuple(_alias(alias) for alias in request.aliases) + tuple(request.aliasURNs),
+            import_id=request.importId,
+            deleted_with=request.deletedWith,
+            custom_timeouts=json_format.MessageToDict(request.customTimeouts),
+            source_position=_position(request.sourcePosition),
+        )
+
+    def _created(self, request: Any, urn: str) -> tuple[str, dict[str, Any]]:
+        """Return the identifier and the outputs of a custom resource, as its provider would."""
+        given = _plain_struct(request.object)
+        inputs = cloud.check(request.type, request.name, given, {}, seed=urn.encode())
         place = self._place_of(request.provider)
         if request.type.startswith("pulumi:providers:"):
             return (
                 UNKNOWN_TEXT if self.preview else cloud.create(request.type, urn, inputs, place)[0]
             ), inputs
+        identifier = request.importId
         if self.preview:
-            return "", cloud.preview_outputs(request.type, inputs, place)
-        if request.importId:
-            return request.importId, cloud.outputs(request.type, request.importId, urn, inputs, place)
-        return cloud.create(request.type, urn, inputs, place)
+            outputs = cloud.preview_outputs(request.type, inputs, place)
+        elif identifier:
+            outputs = cloud.outputs(request.type, identifier, urn, inputs, place)
+        else:
+            identifier, outputs = cloud.create(request.type, urn, inputs, place)
+        for name in set(request.additionalSecretOutputs) & set(outputs):
+            value = from_wire(outputs[name])
+            outputs[name] = to_wire(value if isinstance(value, Secret) else Secret(value))
+        return identifier, outputs
 
     def _place_of(self, provider: str) -> cloud.Place:
         made = self._resources.get(provider.rpartition("::")[0])
