@@ -119,6 +119,7 @@ def make_plan(request: Request) -> Plan:
             required_gb=chosen.disk.required_gb,
             iops=chosen.disk.iops,
             throughput_mib_per_s=chosen.disk.throughput_mib_per_s,
+            basis=Basis.ESTIMATED,
         ),
         network=_network(request, winner),
         server=PlannedServer(
@@ -170,6 +171,7 @@ def _network(request: Request, winner: Priced) -> PlannedNetwork:
         nat_gateways=settings.zones if settings.nat_per_zone else 1,
         public=request.public,
         bandwidth_mbps=round(bandwidth, 3),
+        bandwidth_basis=Basis.ESTIMATED,
         idle_timeout_seconds=_within(longest, IDLE_TIMEOUT_SECONDS),
         deregistration_delay_seconds=min(drain, SPOT_DRAIN_SECONDS)
         if request.purchase_option == "spot"
@@ -230,6 +232,7 @@ def _sizing(chosen: Candidate) -> PlannedSizing:
             "kv_cache_bytes_per_token": Basis.DERIVED,
             "kv_cache_gib": Basis.DERIVED,
             "kv_cache_tokens": Basis.CALIBRATED,
+            "max_concurrency": Basis.CALIBRATED,
             "activations_gib": Basis.CALIBRATED,
             "runtime_gib": Basis.CALIBRATED if chosen.instance.accelerator_count == 1 else Basis.ESTIMATED,
             "total_gib": Basis.CALIBRATED,

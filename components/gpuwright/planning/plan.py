@@ -63,6 +63,7 @@ class PlannedDisk(Part):
     required_gb: int = Field(description="What image, model copies, caches and logs need, GB.")
     iops: int = Field(description="Provisioned I/O per second.")
     throughput_mib_per_s: int = Field(description="Provisioned throughput, MiB/s.")
+    basis: str = Field(description="How far required_gb can be trusted; the rest follows from it.")
 
 
 class PlannedNetwork(Part):
@@ -74,6 +75,7 @@ class PlannedNetwork(Part):
     bandwidth_mbps: float = Field(
         description="Bandwidth that requests and answers take at the planned rate, Mbit/s."
     )
+    bandwidth_basis: str = Field(description="How far the bandwidth can be trusted.")
     idle_timeout_seconds: int = Field(description="Silence after which the balancer closes a connection.")
     deregistration_delay_seconds: int = Field(
         description="Time that open answers get when a machine is taken out."

@@ -69,10 +69,12 @@ def _summary(plan: Plan) -> Iterator[tuple[str, str]]:
         f"{cost.usd_per_1000_inferences:.3f} USD per 1,000 inferences at {cost.requests_per_second:.2f}/s",
     )
     yield "", f"machines only; price of {cost.price_region}, {cost.price_date} ({cost.basis})"
-    yield "disk", f"{disk.size_gb} GB {disk.type}, {disk.iops} IOPS, {disk.throughput_mib_per_s} MiB/s"
+    volume = f"{disk.size_gb} GB {disk.type}, {disk.iops} IOPS, {disk.throughput_mib_per_s} MiB/s"
+    yield "disk", f"{volume}; {disk.required_gb} GB needed ({disk.basis})"
     gateways = f"{network.nat_gateways} NAT gateway{'s' if network.nat_gateways > 1 else ''}"
     endpoint = f"{'public' if network.public else 'internal'} endpoint"
-    yield "network", f"{network.zones} zones, {gateways}, {endpoint}, {network.bandwidth_mbps:.1f} Mbit/s"
+    traffic = f"{network.bandwidth_mbps:.1f} Mbit/s ({network.bandwidth_basis})"
+    yield "network", f"{network.zones} zones, {gateways}, {endpoint}, {traffic}"
     yield "model cache", plan.model.store_prefix
     yield "server", f"{plan.server.name} {plan.server.version}, {plan.server.image.partition('@')[2][:19]}…"
     yield from (("" if at else "started with", pair) for at, pair in enumerate(_pairs(plan.server.arguments)))
