@@ -45,6 +45,7 @@ class Scaling(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         policy = aws.autoscaling.Policy(
             f"{name}-requests-per-target",
+            name="requests-per-target",
             autoscaling_group_name=autoscaling_group_name,
             policy_type="TargetTrackingScaling",
             target_tracking_configuration={
