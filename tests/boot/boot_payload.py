@@ -135,7 +135,7 @@ def make_plan(**changes: Any) -> Plan:
         for part in parts:
             holder = holder[part]
         holder[field] = value
-    return Plan.model_validate(document)
+    return Plan.from_json(document)
 
 
 def render(plan: Plan, **changes: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import deployments
 import pulumi
 import pytest
+from pulumi.provider.experimental.analyzer import Analyzer
 
 from gpuwright.errors import GpuwrightError
 from gpuwright.planning import Plan
@@ -159,6 +160,8 @@ def test_every_taggable_resource_names_its_deployment_and_the_users_tags(dev: Re
 
 
 def test_a_plan_a_spec_and_their_json_make_the_same_deployment() -> None:
+    from gpuwright import GpuInferenceArgs
+
     forms: list[dict[str, Any]] = [
         {"spec": deployments.DEV_SPEC},
         {"spec": parse_spec(deployments.DEV_SPEC)},
@@ -166,7 +169,8 @@ def test_a_plan_a_spec_and_their_json_make_the_same_deployment() -> None:
         {"plan": deployments.plan().to_json()},
         # A component package hands numbers over as floats.
         {"plan": json.loads(json.dumps(deployments.plan().to_json()), parse_int=float)},
-        {"args": {"spec": deployments.DEV_SPEC}},
+        {"args": {"spec": deployments.DEV_SPEC, "aws": {"vpc_cidr": "10.0.0.0/16"}}},
+        {"args": GpuInferenceArgs(spec=deployments.DEV_SPEC)},
     ]
 
     def program(form: dict[str, Any]) -> None:
@@ -176,6 +180,17 @@ def test_a_plan_a_spec_and_their_json_make_the_same_deployment() -> None:
 
     inputs = [preview_program(lambda form=form: program(form)).one("GpuInference").inputs for form in forms]
     assert all(each == inputs[0] for each in inputs)
+
+
+def test_a_component_package_can_offer_it_to_other_languages() -> None:
+    from gpuwright import GpuInference
+
+    offered = Analyzer("gpuwright").analyze([GpuInference])
+    component = offered["component_definitions"]["GpuInference"]
+    assert set(component.inputs) == {"spec", "plan", "aws"}
+    assert all(each.optional for each in component.inputs.values())
+    assert set(component.outputs_mapping.values()) == set(GpuInference.__annotations__)
+    assert all(each.optional for each in offered["type_definitions"]["AwsInputs"].properties.values())
 
 
 def test_the_region_of_the_plan_rules_whatever_the_default_provider_is_set_to() -> None:
@@ -267,7 +282,7 @@ def test_bad_inputs_are_refused_by_name_before_anything_is_registered() -> None:
 def test_a_plan_that_is_none_is_refused_with_what_is_wrong() -> None:
     broken = {**deployments.plan().to_json(), "instance_typo": "g5.4xlarge", "vcpus": "many"}
     told = refused(plan=broken)
-    assert "plan: instance_typo: extra inputs are not permitted." in told
+    assert "plan: instance_typo: unexpected keyword argument." in told
     assert "plan: vcpus: input should be a valid integer" in told
     assert "plan: is a str, and must map names to values." in refused(plan="plan.json")
 

@@ -1,5 +1,6 @@
 """The endpoint: who may reach what, over what, and for how long."""
 
+import dataclasses
 from typing import Any
 
 import deployments
@@ -133,7 +134,7 @@ def test_names_of_balancer_and_target_group_are_fixed_and_within_32_characters()
     made = endpoint(plan)
     assert made.one("LoadBalancer").inputs["name"] == plan.name
     assert len(made.one("TargetGroup").inputs["name"]) <= 32
-    other_port = plan.model_copy(update={"server": plan.server.model_copy(update={"port": 65535})})
+    other_port = dataclasses.replace(plan, server=dataclasses.replace(plan.server, port=65535))
     name = endpoint(other_port).one("TargetGroup").inputs["name"]
     assert len(name) <= 32
     assert name != made.one("TargetGroup").inputs["name"]

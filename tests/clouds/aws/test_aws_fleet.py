@@ -1,6 +1,7 @@
 """The fleet: the machine that the plan says, and a group that serves only with machines that answer."""
 
 import base64
+import dataclasses
 from typing import Any
 
 import deployments
@@ -128,7 +129,7 @@ def test_an_update_waits_for_no_machine() -> None:
 
 def test_the_groups_patience_follows_the_cold_start() -> None:
     plan = deployments.plan()
-    slower = plan.model_copy(update={"cold_start": (*plan.cold_start, plan.cold_start[-1])})
+    slower = dataclasses.replace(plan, cold_start=(*plan.cold_start, plan.cold_start[-1]))
     assert slower.cold_start_seconds > plan.cold_start_seconds
     for each in (plan, slower):
         made = group_arguments(each)

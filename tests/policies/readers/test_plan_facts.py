@@ -63,9 +63,9 @@ def test_the_memory_of_a_plan_is_what_the_planner_computed(plan: Plan) -> None:
 
 def test_a_model_of_ones_own_is_judged_by_its_configuration(plan: Plan) -> None:
     row = catalog.model(plan.model.id)
-    own = plan.model.model_copy(update={"id": "our-own", "architecture": row})
+    own = dataclasses.replace(plan.model, id="our-own", architecture=row)
     _, serving, *_ = plan_reader.facts(plan, "s")
-    _, of_own, *_ = plan_reader.facts(plan.model_copy(update={"model": own}), "s")
+    _, of_own, *_ = plan_reader.facts(dataclasses.replace(plan, model=own), "s")
     assert of_own == dataclasses.replace(serving, model="our-own")
 
 

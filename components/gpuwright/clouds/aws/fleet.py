@@ -74,8 +74,13 @@ class Fleet(pulumi.ComponentResource):
             tags: For the machines and volumes too.
             after: What must stand before the first machine boots, such as routes and the listener.
         """
-        props = {"instanceType": plan.instance_type, "purchaseOption": plan.purchase_option}
-        super().__init__("gpuwright:aws:Fleet", name, {**props, **plan.replicas.model_dump()}, opts)
+        props = {
+            "instanceType": plan.instance_type,
+            "purchaseOption": plan.purchase_option,
+            "replicasMin": plan.replicas.min,
+            "replicasMax": plan.replicas.max,
+        }
+        super().__init__("gpuwright:aws:Fleet", name, props, opts)
         self._name, self._plan, self._tags = name, plan, dict(tags or {})
         self._child = pulumi.ResourceOptions(parent=self)
         logs = self._logs()
