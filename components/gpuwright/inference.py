@@ -19,7 +19,7 @@ from gpuwright.spec import Spec
 __all__ = ["AwsInputs", "GpuInference", "GpuInferenceArgs", "common_tags", "plan_of_program"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class GpuInferenceArgs:
     """What GpuInference is given: a spec or a plan, and what only the cloud knows.
 
@@ -32,6 +32,9 @@ class GpuInferenceArgs:
     spec: Mapping[str, Any] | None = None
     plan: Mapping[str, Any] | None = None
     aws: AwsInputs | None = None
+
+
+_NOTHING = GpuInferenceArgs()
 
 
 class GpuInference(pulumi.ComponentResource):
@@ -48,7 +51,7 @@ class GpuInference(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        args: GpuInferenceArgs | None = None,
+        args: GpuInferenceArgs = _NOTHING,  # not optional: component packages take a class and nothing else
         opts: pulumi.ResourceOptions | None = None,
         *,
         spec: Any = None,
@@ -67,7 +70,7 @@ class GpuInference(pulumi.ComponentResource):
             InputError: With every fault; nothing is registered then.
             NothingFitsError: No shape of the cloud satisfies the spec.
         """
-        given = {**(_fields(args) if args is not None else {}), **_present(spec=spec, plan=plan, aws=aws)}
+        given = {**_fields(args), **_present(spec=spec, plan=plan, aws=aws)}
         decided = _decided(given)
         cloud = _cloud(decided.cloud)
         inputs = cloud.prepare(decided, given.get(decided.cloud), decided.cloud)

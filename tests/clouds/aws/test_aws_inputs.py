@@ -46,7 +46,9 @@ def test_every_input_takes_a_value_of_its_form_and_is_described() -> None:
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if not isinstance(EXAMPLES[name], list)])
 @pytest.mark.parametrize("wrong", ["", "nonsense of no form", 7, ["a"], {"a": 1}])
 def test_a_value_of_another_form_is_named_with_an_example(name: str, wrong: Any) -> None:
-    (fault,) = faults({name: wrong})
+    with pytest.raises(InputError) as refusal:
+        AwsInputs.of({name: wrong}, "gpuwright:aws")
+    (fault,) = map(str, refusal.value.faults)
     assert fault.startswith(f"gpuwright:aws: {name}: {wrong!r} has not the form of one. Write ")
 
 
@@ -87,7 +89,17 @@ def test_what_is_no_mapping_is_refused(given: Any) -> None:
         (
             {"certificate_arn": EXAMPLES["certificate_arn"]},
             {"region": "us-west-2"},
-            "certificate_arn: is of us-east-1, and the balancer stands in us-west-2.",
+            "certificate_arn: is of us-east-1, and the deployment stands in us-west-2.",
+        ),
+        (
+            {"alarm_topic_arn": EXAMPLES["alarm_topic_arn"]},
+            {},
+            "alarm_topic_arn: is of us-gov-west-1, and the deployment stands in us-east-1.",
+        ),
+        (
+            {"certificate_arn": EXAMPLES["certificate_arn"], "account_id": "210987654321"},
+            {},
+            "certificate_arn: is of account 123456789012, and account_id is 210987654321.",
         ),
         (
             {"availability_zones": ["us-east-1a"]},

@@ -106,7 +106,12 @@ def check(plan: Plan, inputs: AwsInputs, where: str = "aws") -> None:
     Raises:
         InputError: With everything that does not.
     """
-    faults = [*_name_faults(plan), *_network_faults(plan, inputs, where), *_tls_faults(plan, inputs, where)]
+    faults = [
+        *_name_faults(plan),
+        *_network_faults(plan, inputs, where),
+        *_tls_faults(plan, inputs, where),
+        *_arn_faults(plan, inputs, where),
+    ]
     if faults:
         raise InputError(faults)
 
@@ -173,9 +178,21 @@ def _tls_faults(plan: Plan, inputs: AwsInputs, where: str) -> Iterator[Fault]:
             yield Fault(
                 f"{where}: host_name", "needs a certificate.", "Give certificate_arn too, or neither."
             )
-    elif isinstance(inputs.certificate_arn, str) and inputs.certificate_arn.split(":")[3] != plan.region:
-        problem = f"is of {inputs.certificate_arn.split(':')[3]}, and the balancer stands in {plan.region}."
-        yield Fault(place, problem, "Give a certificate of that region.")
+
+
+def _arn_faults(plan: Plan, inputs: AwsInputs, where: str) -> Iterator[Fault]:
+    """Yield the ARNs that the deployment cannot use; a topic may be another account's, a certificate not."""
+    for name in ("certificate_arn", "alarm_topic_arn"):
+        arn = getattr(inputs, name)
+        if not isinstance(arn, str):
+            continue
+        region, account = arn.split(":")[3:5]
+        if region != plan.region:
+            problem = f"is of {region}, and the deployment stands in {plan.region}."
+            yield Fault(f"{where}: {name}", problem, f"Give one of {plan.region}.")
+        if name == "certificate_arn" and inputs.account_id not in (None, account):
+            problem = f"is of account {account}, and account_id is {inputs.account_id}."
+            yield Fault(f"{where}: {name}", problem, "Give one of that account.")
 
 
 def _faults(key: str, value: Any, where: str) -> Iterator[Fault]:
