@@ -140,6 +140,11 @@ def test_names_of_balancer_and_target_group_are_fixed_and_within_32_characters()
     assert name != made.one("TargetGroup").inputs["name"]
 
 
+def test_a_public_balancer_waits_for_the_way_to_the_internet(prod: Recording) -> None:
+    gateway = prod.one("InternetGateway")
+    assert deployments.depends(prod, prod.one("LoadBalancer"), gateway, *prod.of_type("aws:ec2:Route"))
+
+
 def test_only_prods_balancer_refuses_deletion(dev: Recording, prod: Recording) -> None:
     assert dev.one("LoadBalancer").inputs["enableDeletionProtection"] is False
     assert prod.one("LoadBalancer").inputs["enableDeletionProtection"] is True

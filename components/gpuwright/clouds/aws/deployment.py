@@ -53,11 +53,12 @@ def deploy(
     child = pulumi.ResourceOptions(parent=parent, provider=_provider(parent, name, plan, inputs))
     if inputs.certificate_arn is None:
         pulumi.log.warn("The endpoint answers over plain HTTP. Give certificate_arn for TLS.", parent)
+    bucket, store = _bucket(plan, inputs), model_store_uri(plan, inputs)
     network, ways = _network(child, name, plan, inputs, tags)
     cache = ModelCache(
         f"{name}-model-cache",
         region=plan.region,
-        bucket_name=_bucket(plan, inputs),
+        bucket_name=bucket,
         protected=plan.operations.deletion_protection,
         tags=tags,
         opts=child,
@@ -65,7 +66,7 @@ def deploy(
     identity = Identity(
         f"{name}-identity",
         region=plan.region,
-        bucket_name=_bucket(plan, inputs),
+        bucket_name=bucket,
         prefix=plan.model.store_prefix,
         key_arn=cache.key_arn,
         account_id=inputs.account_id,
@@ -84,9 +85,9 @@ def deploy(
         host_name=inputs.host_name,
         ingress_cidrs=inputs.ingress_cidrs,
         tags=tags,
+        after=ways,
         opts=child,
     )
-    store = model_store_uri(plan, inputs)
     fleet = Fleet(
         f"{name}-fleet",
         plan=plan,
@@ -136,7 +137,7 @@ def _provider(parent: pulumi.Resource, name: str, plan: Plan, inputs: AwsInputs)
 def _network(
     child: pulumi.ResourceOptions, name: str, plan: Plan, inputs: AwsInputs, tags: Mapping[str, str]
 ) -> tuple[Network | ExistingNetwork, list[pulumi.Resource]]:
-    """Return the network, made or existing, and what of it must stand before machines boot."""
+    """Return the network, made or existing, and what of it must stand before balancer and machines."""
     if inputs.vpc_id is not None:
         cidr = inputs.vpc_cidr or aws.ec2.get_vpc_output(id=inputs.vpc_id, opts=_asking(child)).cidr_block
         private, public = inputs.private_subnet_ids or (), inputs.public_subnet_ids or ()

@@ -41,6 +41,7 @@ class Endpoint(pulumi.ComponentResource):
         host_name: str | None = None,
         ingress_cidrs: Sequence[pulumi.Input[str]] | None = None,
         tags: Mapping[str, str] | None = None,
+        after: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Register the endpoint.
@@ -50,6 +51,7 @@ class Endpoint(pulumi.ComponentResource):
             certificate_arn: ACM certificate in the plan's region; plain HTTP where left out.
             host_name: Name that the certificate is for and that points at the balancer.
             ingress_cidrs: Who may connect; the VPC, or the world for a public endpoint, where left out.
+            after: What must stand before a public balancer: AWS refuses one in a VPC without internet gateway.
         """
         props = {"public": plan.network.public, "tls": certificate_arn is not None, "port": plan.server.port}
         super().__init__("gpuwright:aws:Endpoint", name, props, opts)
@@ -58,7 +60,7 @@ class Endpoint(pulumi.ComponentResource):
         ports = [HTTP_PORT] if certificate_arn is None else [HTTP_PORT, HTTPS_PORT]
         sources = list(ingress_cidrs or [ANYWHERE if plan.network.public else vpc_cidr])
         balancer_group, server_group = self._security_groups(vpc_id, vpc_cidr, ports, sources)
-        balancer = self._balancer(balancer_group.id, subnet_ids)
+        balancer = self._balancer(balancer_group.id, subnet_ids, after)
         targets = self._target_group(vpc_id)
         self.listener = self._listeners(balancer, targets, certificate_arn)
         scheme = "http" if certificate_arn is None else "https"
@@ -125,7 +127,10 @@ class Endpoint(pulumi.ComponentResource):
         return {"ip_protocol": protocol, "tags": self._tags, **ends}
 
     def _balancer(
-        self, security_group_id: pulumi.Input[str], subnet_ids: Sequence[pulumi.Input[str]]
+        self,
+        security_group_id: pulumi.Input[str],
+        subnet_ids: Sequence[pulumi.Input[str]],
+        after: Sequence[pulumi.Resource],
     ) -> "aws.lb.LoadBalancer":
         network = self._plan.network
         return aws.lb.LoadBalancer(
@@ -139,7 +144,7 @@ class Endpoint(pulumi.ComponentResource):
             drop_invalid_header_fields=True,
             enable_deletion_protection=self._plan.operations.deletion_protection,
             tags=named(self._tags, self._plan.name),
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
         )
 
     def _target_group(self, vpc_id: pulumi.Input[str]) -> "aws.lb.TargetGroup":
