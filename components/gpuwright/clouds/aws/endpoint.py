@@ -51,7 +51,7 @@ class Endpoint(pulumi.ComponentResource):
             certificate_arn: ACM certificate in the plan's region; plain HTTP where left out.
             host_name: Name that the certificate is for and that points at the balancer.
             ingress_cidrs: Who may connect; the VPC, or the world for a public endpoint, where left out.
-            after: What must stand before a public balancer: AWS refuses one in a VPC without internet gateway.
+            after: What must stand before the balancer: a public one is refused before an internet gateway.
         """
         props = {"public": plan.network.public, "tls": certificate_arn is not None, "port": plan.server.port}
         super().__init__("gpuwright:aws:Endpoint", name, props, opts)
