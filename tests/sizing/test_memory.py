@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gpuwright import catalog
 from gpuwright.errors import InputError
-from gpuwright.sizing import GPU_MEMORY_UTILIZATION, Basis, Load, decoder, fit
+from gpuwright.sizing import GPU_MEMORY_UTILIZATION, Basis, Load, Run, decoder, fit
 from gpuwright.sizing.memory import (
     GIB,
     accelerator_share_of_kv_cache,
@@ -18,6 +18,7 @@ from gpuwright.sizing.memory import (
     weights_bytes,
 )
 
+BF16 = Run(weights_precision="bf16", kv_cache_precision="bf16")
 CHAT = Load(concurrency=16, prompt_tokens=512, output_tokens=256, max_model_len=4096)
 DECODERS = [model.id for model in catalog.models() if model.kind == "decoder" and model.params_total]
 
@@ -72,27 +73,26 @@ def test_four_bit_weights_keep_embeddings_in_16_bits_and_pay_for_their_scales() 
 def test_activations_follow_the_servers_profiled_peak() -> None:
     # 2,048 tokens · 2 bytes · (3 · 14,336 + 3 · 4,096) and the logits of one sequence twice in 32 bits.
     assert (
-        activations_bytes(model("meta-llama/Llama-3.1-8B"), 1, 1)
+        activations_bytes(model("meta-llama/Llama-3.1-8B"), BF16, 1)
         == 2048 * 2 * 3 * (14_336 + 4_096) + 128_256 * 8
     )
 
 
 def test_llama_2_7b_for_sixteen_chats_fits_an_a10g_and_not_a_t4() -> None:
     llama = model("meta-llama/Llama-2-7b-hf")
-    precisions = {"weights_precision": "bf16", "kv_cache_precision": "bf16"}
-    on_a10g = fit(llama, catalog.accelerator("A10G"), CHAT, **precisions)
+    on_a10g = fit(llama, catalog.accelerator("A10G"), CHAT, BF16)
     assert on_a10g.fits
     assert on_a10g.weights_gib == pytest.approx(12.551, abs=0.001)
     assert on_a10g.kv_cache_gib == pytest.approx(16 * 768 * 524_288 / GIB)
     assert on_a10g.usable_gib == pytest.approx(23_028 / 1024 * GPU_MEMORY_UTILIZATION)
     assert on_a10g.max_concurrency >= 16
-    assert not fit(llama, catalog.accelerator("T4"), CHAT, **precisions).fits
+    assert not fit(llama, catalog.accelerator("T4"), CHAT, BF16).fits
 
 
 def test_one_request_of_the_longest_length_must_fit_or_the_server_refuses_to_start() -> None:
     llama = model("meta-llama/Llama-2-7b-hf")
     one = Load(concurrency=1, prompt_tokens=10, output_tokens=10, max_model_len=4096)
-    memory = fit(llama, catalog.accelerator("A10G"), one, weights_precision="bf16", kv_cache_precision="bf16")
+    memory = fit(llama, catalog.accelerator("A10G"), one, BF16)
     assert memory.kv_cache_gib == pytest.approx(4096 * 524_288 / GIB)
 
 
@@ -114,9 +114,7 @@ a_load = st.builds(
 
 
 def sized(model, device, load, count=1, weights="bf16", cache="bf16"):
-    return fit(
-        model, device, load, weights_precision=weights, kv_cache_precision=cache, tensor_parallel_size=count
-    )
+    return fit(model, device, load, Run(weights, cache, tensor_parallel_size=count))
 
 
 @given(a_model, a_device, a_load, st.integers(1, 65_536))

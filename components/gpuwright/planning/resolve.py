@@ -91,10 +91,7 @@ def resolve(document: Any, where: str = "spec", model: Model | None = None) -> R
     values = _Values(given, profile)
     cloud = values.take("cloud")
     rows.find("cloud", lambda name: catalog.instance_types(name, where=f"{where}: cloud"))
-    if model is None:
-        row = rows.find("model", lambda name: catalog.model(name, where=f"{where}: model"))
-    else:
-        row = model
+    row = model or rows.find("model", lambda name: catalog.model(name, where=f"{where}: model"))
     server = rows.look_up(
         lambda: catalog.server(
             values.take("server.name"), values.take("server.version"), where=f"{where}: server"

@@ -11,7 +11,7 @@ from gpuwright import catalog
 from gpuwright.catalog import Accelerator, InstanceType
 from gpuwright.planning.environments import ENVIRONMENTS
 from gpuwright.planning.resolve import Request
-from gpuwright.sizing import Disk, Hardware, Load, Memory, Speed, disk, fit, speed
+from gpuwright.sizing import Disk, Hardware, Load, Memory, Run, Speed, disk, fit, speed
 from gpuwright_policies.evaluate import evaluate
 from gpuwright_policies.facts import Host, Serving, SystemDisk
 
@@ -195,6 +195,15 @@ def demand(request: Request) -> float | None:
     return request.concurrency / ((first + request.output_tokens * token) / 1000)
 
 
+def server_run(request: Request, instance: InstanceType) -> Run:
+    """Return how the server is started on a shape: all accelerators of the machine share each layer."""
+    return Run(
+        weights_precision=request.weights_precision,
+        kv_cache_precision=request.kv_cache_precision,
+        tensor_parallel_size=instance.accelerator_count,
+    )
+
+
 def replica_bounds(request: Request) -> tuple[int, int]:
     """Return the least and the most replicas: the spec's word, else the larger of profile's and
     environment's.
@@ -215,21 +224,14 @@ def _smallest_fleet(
 
     More replicas never make one slower or fuller, so the number is found by bisection.
     """
-    hardware = Hardware(device, instance.accelerator_count, instance.nvlink_gb_per_s)
+    hardware = Hardware(device, instance.nvlink_gb_per_s)
+    run = server_run(request, instance)
 
     def fleet(replicas: int) -> Fleet:
-        load = Load(
-            math.ceil(request.concurrency / replicas),
-            request.prompt_tokens,
-            request.output_tokens,
-            request.max_model_len,
-        )
-        precisions = {
-            "weights_precision": request.weights_precision,
-            "kv_cache_precision": request.kv_cache_precision,
-        }
-        memory = fit(request.model, device, load, tensor_parallel_size=hardware.count, **precisions)
-        return Fleet(replicas, load, memory, speed(request.model, hardware, load, **precisions))
+        share = math.ceil(request.concurrency / replicas)
+        load = Load(share, request.prompt_tokens, request.output_tokens, request.max_model_len)
+        memory = fit(request.model, device, load, run)
+        return Fleet(replicas, load, memory, speed(request.model, hardware, load, run))
 
     smallest = fleet(least)
     if _carries(request, smallest):

@@ -5,7 +5,8 @@ error.
 from gpuwright.sizing.basis import Basis
 from gpuwright.sizing.decoder import Decoder, decoder
 from gpuwright.sizing.host import Disk, Step, bandwidth_mbps, cold_start, disk
-from gpuwright.sizing.memory import GPU_MEMORY_UTILIZATION, PREFILL_TOKENS, Load, Memory, fit
+from gpuwright.sizing.memory import Load, Memory, fit
+from gpuwright.sizing.run import GPU_MEMORY_UTILIZATION, PREFILL_TOKENS, Run
 from gpuwright.sizing.speed import Hardware, Speed, speed
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Hardware",
     "Load",
     "Memory",
+    "Run",
     "Speed",
     "Step",
     "bandwidth_mbps",

@@ -1,8 +1,7 @@
 """What a model needs of accelerator memory, and whether a server starts in it.
 
-The server's own accounting is followed: of the memory that the driver shows it may use a fraction;
-weights, the peak of the activations and what lives outside the allocator are taken from that, and the rest
-becomes KV cache.
+The server's own accounting is followed: of the memory that the driver shows it may use a fraction; weights, the peak of
+the activations and what lives outside the allocator are taken from that, and the rest becomes KV cache.
 """
 
 from __future__ import annotations
@@ -13,32 +12,22 @@ from dataclasses import dataclass
 from gpuwright.catalog import Accelerator
 from gpuwright.sizing.basis import Basis
 from gpuwright.sizing.decoder import Decoder
+from gpuwright.sizing.run import Run
 
 GIB = 1024**3
 MIB = 1024**2
-
-GPU_MEMORY_UTILIZATION = 0.90
-"""Fraction of the driver's total that the server may use: vLLM's own default. Fit and command line both
-use this one.
-"""
 
 NON_TORCH_GIB = 0.35
 """GiB that a vLLM process holds outside PyTorch's allocator: CUDA context and libraries. From start-up logs
 (vllm-project/vllm#10517, #15815: 0.30 to 0.35)."""
 
 COLLECTIVES_GIB = 0.25
-"""GiB more when accelerators share a layer: NCCL and all-reduce buffers. Estimate; not in the logs that we
-have.
-"""
-
-PREFILL_TOKENS = 2048
-"""Tokens of one prefill step, --max-num-batched-tokens: vLLM's default for accelerators below 70 GiB; the
-peak of the activations is set by it."""
+"""GiB more when accelerators share a layer: NCCL and all-reduce buffers. Estimate: the logs do not tell it."""
 
 QUANTIZED_BITS = {"awq": 4 + 20 / 128, "gptq": 4 + 20 / 128, "mxfp4": 4 + 8 / 32, "int8": 8, "fp8": 8}
-"""Bits of one quantized weight with its share of the scales: AWQ and GPTQ keep a 16-bit scale and a 4-bit
-zero point for
-128 weights (their published default), MXFP4 an 8-bit scale for 32 (OCP Microscaling specification 1.0)."""
+"""Bits of one quantized weight with its share of the scales: AWQ and GPTQ keep a 16-bit scale and a 4-bit zero
+point for 128 weights (their published default), MXFP4 an 8-bit scale for 32 (OCP Microscaling specification 1.0).
+"""
 
 FULL_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
 KV_CACHE_BYTES = {"bf16": 2, "fp16": 2, "fp8": 1}
@@ -121,9 +110,7 @@ def kv_cache_bytes_per_token(model: Decoder, precision: str) -> int:
 
 
 def kv_cache_bytes(model: Decoder, precision: str, tokens: int) -> int:
-    """Return the KV cache of one request of that many tokens; a layer with a sliding window keeps no more
-    than it.
-    """
+    """Return the KV cache of one request of that many tokens; a sliding layer keeps no more than its window."""
     windowed = min(tokens, model.sliding_window) if model.sliding_window else tokens
     positions = (model.layers - model.sliding_layers) * tokens + model.sliding_layers * windowed
     return model.cached_per_layer * KV_CACHE_BYTES[precision] * positions
@@ -138,48 +125,34 @@ def accelerator_share_of_kv_cache(model: Decoder, tensor_parallel_size: int) -> 
     return math.ceil(model.kv_heads / tensor_parallel_size) / model.kv_heads
 
 
-def activations_bytes(model: Decoder, tensor_parallel_size: int, concurrency: int) -> int:
+def activations_bytes(model: Decoder, run: Run, concurrency: int) -> int:
     """Return the peak of the activations on one accelerator, in 16 bits.
 
-    One prefill step holds, for each token, gate and up projections with their product (3 × the MLP's
-    width) and three residual streams; sampling holds the logits in 32 bits twice. It reproduces vLLM's
-    profiled peak of Llama 3.1 8B to
-    1 % (2.07 GiB at 20,000 tokens, 2.99 at 29,000: vllm-project/vllm#10517).
+    One prefill step holds, for each token, gate and up projections with their product (3 × the MLP's width) and
+    three residual streams; sampling holds the logits in 32 bits twice. It reproduces vLLM's profiled peak of
+    Llama 3.1 8B to 1 % (2.07 GiB at 20,000 tokens, 2.99 at 29,000: vllm-project/vllm#10517).
     """
-    step = PREFILL_TOKENS * 2 * (3 * model.mlp_width / tensor_parallel_size + 3 * model.hidden_size)
+    step = run.prefill_tokens * 2 * (3 * model.mlp_width / run.tensor_parallel_size + 3 * model.hidden_size)
     logits = concurrency * model.vocab_size * 4 * 2
     return math.ceil(step + logits)
 
 
-def fit(
-    model: Decoder,
-    accelerator: Accelerator,
-    load: Load,
-    *,
-    weights_precision: str,
-    kv_cache_precision: str,
-    tensor_parallel_size: int = 1,
-) -> Memory:
-    """Return what one replica needs of its accelerators and what it finds there.
-
-    Args:
-        tensor_parallel_size: Accelerators that share each layer; must divide the attention heads, which
-            the planner checks.
-    """
-    ranks = tensor_parallel_size
-    weights, basis = weights_bytes(model, weights_precision)
+def fit(model: Decoder, accelerator: Accelerator, load: Load, run: Run) -> Memory:
+    """Return what one replica needs of its accelerators and what it finds there."""
+    ranks = run.tensor_parallel_size
+    weights, basis = weights_bytes(model, run.weights_precision)
     share = accelerator_share_of_kv_cache(model, ranks)
-    request = kv_cache_bytes(model, kv_cache_precision, load.tokens_per_request) * share
-    longest = kv_cache_bytes(model, kv_cache_precision, load.max_model_len) * share
+    request = kv_cache_bytes(model, run.kv_cache_precision, load.tokens_per_request) * share
+    longest = kv_cache_bytes(model, run.kv_cache_precision, load.max_model_len) * share
     needed = max(request * load.concurrency, longest)
-    activations = activations_bytes(model, ranks, load.concurrency)
+    activations = activations_bytes(model, run, load.concurrency)
     runtime = (NON_TORCH_GIB + (COLLECTIVES_GIB if ranks > 1 else 0)) * GIB
-    usable = accelerator.usable_mib * MIB * GPU_MEMORY_UTILIZATION
+    usable = accelerator.usable_mib * MIB * run.gpu_memory_utilization
     left = max(0.0, usable - weights / ranks - activations - runtime)
     return Memory(
         weights_gib=weights / GIB,
         weights_basis=basis,
-        kv_cache_bytes_per_token=kv_cache_bytes_per_token(model, kv_cache_precision),
+        kv_cache_bytes_per_token=kv_cache_bytes_per_token(model, run.kv_cache_precision),
         kv_cache_gib=needed * ranks / GIB,
         activations_gib=activations * ranks / GIB,
         runtime_gib=runtime * ranks / GIB,

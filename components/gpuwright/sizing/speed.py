@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gpuwright.catalog import Accelerator
 from gpuwright.sizing.decoder import Decoder
 from gpuwright.sizing.memory import Load, accelerator_share_of_kv_cache, kv_cache_bytes, weights_bytes
+from gpuwright.sizing.run import Run
 
 MEMORY_EFFICIENCY = 0.71
 """Part of the memory bandwidth that vLLM's decode reaches: the median of measured over roofline in
@@ -61,20 +62,16 @@ class Hardware:
 
     Args:
         accelerator: The device.
-        count: How many share each layer.
         nvlink_gb_per_s: NVLink of each, both directions added; 0 where they talk over PCIe.
     """
 
     accelerator: Accelerator
-    count: int
     nvlink_gb_per_s: float
 
 
-def speed(
-    model: Decoder, hardware: Hardware, load: Load, *, weights_precision: str, kv_cache_precision: str
-) -> Speed:
+def speed(model: Decoder, hardware: Hardware, load: Load, run: Run) -> Speed:
     """Return how fast a replica is at a load; the memory must fit, which this does not check."""
-    work = _Work(model, hardware, load, weights_precision, kv_cache_precision)
+    work = _Work(model, hardware, load, run)
     prefill = work.prefill_seconds(COMPUTE_EFFICIENCY) + work.talk_seconds(load.prompt_tokens)
     decode = (
         work.decode_seconds(MEMORY_EFFICIENCY, COMPUTE_EFFICIENCY)
@@ -99,18 +96,19 @@ class _Work:
     model: Decoder
     hardware: Hardware
     load: Load
-    weights_precision: str
-    kv_cache_precision: str
+    run: Run
 
     def peak_flops(self) -> float:
         """Return the tensor-core peak of all accelerators at the precision of the multiplication, FLOP/s."""
         device = self.hardware.accelerator
-        native = {"fp8": device.fp8_dense_tflops, "int8": device.int8_dense_tops}.get(self.weights_precision)
-        return (native or device.fp16_dense_tflops) * 1e12 * self.hardware.count
+        native = {"fp8": device.fp8_dense_tflops, "int8": device.int8_dense_tops}.get(
+            self.run.weights_precision
+        )
+        return (native or device.fp16_dense_tflops) * 1e12 * self.run.tensor_parallel_size
 
     def bandwidth(self) -> float:
         """Return the memory bandwidth of all accelerators, bytes/s."""
-        return self.hardware.accelerator.memory_bandwidth_gb_per_s * 1e9 * self.hardware.count
+        return self.hardware.accelerator.memory_bandwidth_gb_per_s * 1e9 * self.run.tensor_parallel_size
 
     def prefill_seconds(self, efficiency: float) -> float:
         """Return the time to read one prompt: two operations a parameter and token."""
@@ -120,8 +118,12 @@ class _Work:
     def decode_seconds(self, memory_efficiency: float, compute_efficiency: float) -> float:
         """Return the time of one decode step of all requests in flight, each half-way through its answer."""
         context = self.load.prompt_tokens + self.load.output_tokens // 2
-        share = accelerator_share_of_kv_cache(self.model, self.hardware.count)
-        cache = kv_cache_bytes(self.model, self.kv_cache_precision, context) * share * self.hardware.count
+        share = accelerator_share_of_kv_cache(self.model, self.run.tensor_parallel_size)
+        cache = (
+            kv_cache_bytes(self.model, self.run.kv_cache_precision, context)
+            * share
+            * self.run.tensor_parallel_size
+        )
         read = self.weights_read() + self.load.concurrency * cache
         flops = 2 * self.model.params_active * self.load.concurrency
         return max(
@@ -133,7 +135,7 @@ class _Work:
         routed to.
         """
         model = self.model
-        weights, _ = weights_bytes(model, self.weights_precision)
+        weights, _ = weights_bytes(model, self.run.weights_precision)
         if not model.experts:
             return weights
         routed_part = model.experts_per_token / model.experts
@@ -143,7 +145,7 @@ class _Work:
 
     def talk_seconds(self, tokens: int) -> float:
         """Return the time of the all-reduces of one pass over that many tokens: two a layer."""
-        ranks = self.hardware.count
+        ranks = self.run.tensor_parallel_size
         if ranks == 1:
             return 0.0
         nvlink = self.hardware.nvlink_gb_per_s

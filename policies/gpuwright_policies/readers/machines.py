@@ -10,7 +10,7 @@ from gpuwright import catalog
 from gpuwright.errors import InputError
 from gpuwright.planning.search import WEIGHTS_BITS, host_facts
 from gpuwright.planning.tags import ServingTags
-from gpuwright.sizing import GPU_MEMORY_UTILIZATION, Decoder, Load, Memory, decoder, fit
+from gpuwright.sizing import GPU_MEMORY_UTILIZATION, Decoder, Load, Memory, Run, decoder, fit
 from gpuwright.sizing.memory import KV_CACHE_BYTES
 from gpuwright_policies.facts import UNKNOWN, Facts, Host, Parallelism, Serving
 
@@ -96,9 +96,7 @@ def _gib_of_one(
     load = _load(tags)
     memory = _fit(model, shape, tags, load or LEAST_LOAD)
     ranks = _ranks(shape, tags)
-    utilization = min(tags.gpu_memory_utilization or GPU_MEMORY_UTILIZATION, 1.0)
-    needed = memory.total_gib / ranks
-    usable = memory.usable_gib / ranks * utilization / GPU_MEMORY_UTILIZATION
+    needed, usable = memory.total_gib / ranks, memory.usable_gib / ranks
     cache_known = tags.kv_cache_precision in KV_CACHE_BYTES
     return (needed if needed > usable or (load and cache_known) else None), usable
 
@@ -109,9 +107,14 @@ def _fit(model: Decoder, shape: catalog.InstanceType, tags: ServingTags, load: L
         model,
         catalog.accelerator(shape.accelerator, shape.form_factor),
         load,
-        weights_precision=_precision(model, tags),
-        kv_cache_precision=tags.kv_cache_precision if tags.kv_cache_precision in KV_CACHE_BYTES else smallest,
-        tensor_parallel_size=_ranks(shape, tags),
+        Run(
+            weights_precision=_precision(model, tags),
+            kv_cache_precision=tags.kv_cache_precision
+            if tags.kv_cache_precision in KV_CACHE_BYTES
+            else smallest,
+            tensor_parallel_size=_ranks(shape, tags),
+            gpu_memory_utilization=min(tags.gpu_memory_utilization or GPU_MEMORY_UTILIZATION, 1.0),
+        ),
     )
 
 
