@@ -198,3 +198,11 @@ def test_no_machine_boots_before_its_way_out_its_log_group_and_its_listener_stan
 def test_logs_are_kept_as_long_as_the_environment_asks(dev: Recording, prod: Recording) -> None:
     assert dev.one("LogGroup").inputs["retentionInDays"] == 14
     assert prod.one("LogGroup").inputs["retentionInDays"] == 365
+
+
+def test_a_change_that_concerns_no_machine_makes_no_new_version_of_the_template() -> None:
+    plan = deployments.plan()
+    wider = dataclasses.replace(plan, replicas=dataclasses.replace(plan.replicas, max=9))
+    assert wider.digest != plan.digest
+    narrow, wide = (template(plan=each, tags=to_tags(each))["tagSpecifications"] for each in (plan, wider))
+    assert narrow == wide

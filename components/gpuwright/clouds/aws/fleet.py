@@ -11,6 +11,7 @@ import pulumi_aws as aws
 from gpuwright.boot import lifecycle_heartbeat_seconds
 from gpuwright.clouds.aws.naming import applied, named
 from gpuwright.planning import Plan
+from gpuwright.planning.tags import PLAN_DIGEST
 
 IMAGE_PARAMETER = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-22.04/latest/ami-id"
 """Public SSM parameter of the newest Deep Learning Base OSS Nvidia Driver image on Ubuntu 22.04."""
@@ -191,9 +192,18 @@ def launch_template_arguments(
         "monitoring": {"enabled": True},
         "tags": tags,
         "tag_specifications": [
-            {"resource_type": kind, "tags": named(tags, plan.name)} for kind in ("instance", "volume")
+            {"resource_type": kind, "tags": named(_lasting(tags), plan.name)}
+            for kind in ("instance", "volume")
         ],
     }
+
+
+def _lasting(tags: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
+    """Return the tags that a template may carry: a digest that changed with a replica limit would roll the fleet.
+
+    Machines get the digest all the same, from the group, when they are launched.
+    """
+    return {key: value for key, value in tags.items() if key != PLAN_DIGEST}
 
 
 def group_arguments(plan: Plan) -> dict[str, Any]:
