@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from datetime import date
 from importlib.resources import files
@@ -291,6 +292,11 @@ def test_profiles_hold_only_what_a_spec_can_say() -> None:
 
 def test_the_7b_profile_has_the_documents_floors() -> None:
     profile = catalog.profile("7b-online")
-    assert profile.floors.model_dump() == {"vcpus": 16, "memory_gib": 64, "disk_gb": 500, "accelerators": 1}
+    assert dataclasses.asdict(profile.floors) == {
+        "vcpus": 16,
+        "memory_gib": 64,
+        "disk_gb": 500,
+        "accelerators": 1,
+    }
     for figure in ("A10", "16vCPU", "64GB", "500GB", "vLLM"):
         assert figure in profile.quote

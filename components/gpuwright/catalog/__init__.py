@@ -6,11 +6,12 @@ profile is a new file and no list is edited. A name must match a whole name: A10
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import yaml
 
@@ -51,13 +52,17 @@ __all__ = [
 
 # The loader written in C reads the tables about eight times as fast; PyYAML may be built without it.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# importlib.resources would find the same folder, and takes as long to import as the tables take to read.
+_FOLDER = Path(__file__).parent
 _FEW = 12
+
+R = TypeVar("R")
 
 
 @cache
 def accelerators() -> tuple[Accelerator, ...]:
     """Return every accelerator in each of its form factors, by compute capability and memory."""
-    return tuple(Accelerator.model_validate(row) for row in _rows("accelerators.yaml"))
+    return tuple(_build(Accelerator, row) for row in _rows("accelerators.yaml"))
 
 
 @cache
@@ -131,7 +136,7 @@ def find_instance_type(name: str, *, where: str = "instance_type") -> InstanceTy
 @cache
 def models() -> tuple[Model, ...]:
     """Return every model, by id."""
-    return tuple(_model(each) for each in _model_rows())
+    return tuple(_model(each) for each in _model_texts()[1])
 
 
 def model(id: str, *, where: str = "model") -> Model:  # noqa: A002  # it is what Hugging Face calls it
@@ -141,7 +146,7 @@ def model(id: str, *, where: str = "model") -> Model:  # noqa: A002  # it is wha
         UnknownNameError: There is no such model.
         InputError: Several organisations have one of that name.
     """
-    wanted, known = id.casefold(), _model_rows()
+    wanted, (_, known) = id.casefold(), _model_texts()
     found = [each for each in known if wanted in (each.casefold(), each.casefold().rpartition("/")[2])]
     if not found:
         raise _unknown(
@@ -157,7 +162,10 @@ def model(id: str, *, where: str = "model") -> Model:  # noqa: A002  # it is wha
 @cache
 def servers() -> tuple[Server, ...]:
     """Return every version of every inference server, the oldest of each first."""
-    return tuple(Server.model_validate(row) for row in _rows("servers.yaml"))
+    return tuple(
+        _build(Server, row, quantizations=Quantization, kv_cache_dtypes=Quantization)
+        for row in _rows("servers.yaml")
+    )
 
 
 def server(name: str, version: str | None = None, *, where: str = "server") -> Server:
@@ -205,35 +213,45 @@ def _unknown(where: str, kind: str, given: str, known: Iterable[str], fix: str =
 @cache
 def _instance_types(cloud: str) -> tuple[InstanceType, ...]:
     rows = _rows(f"instance_types/{cloud}.yaml")
-    return tuple(InstanceType.model_validate({"cloud": cloud, **row}) for row in rows)
+    return tuple(_build(InstanceType, {"cloud": cloud, **row}) for row in rows)
 
 
 @cache
 def _model(id: str) -> Model:  # noqa: A002
-    return Model.model_validate(_model_rows()[id])
+    head, texts = _model_texts()
+    (row,) = _filled_in({**head, "rows": _parse(texts[id])})
+    return _build(Model, row, components=ModelComponent)
 
 
 @cache
 def _profile(name: str) -> Profile:
-    return Profile.model_validate({"name": name, **_parse(_yaml_files("profiles")[name])})
+    columns = _parse(_read(_yaml_files("profiles")[name]))
+    return _build(Profile, {"name": name, **columns}, floors=Floors)
 
 
 @cache
-def _model_rows() -> Mapping[str, dict[str, Any]]:
-    """Return the models' rows by id, not yet validated: of all of them a caller mostly wants one."""
-    return {row["id"]: row for row in _rows("models.yaml")}
+def _model_texts() -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the head of the models' table, and the text of each row by id, not yet parsed.
+
+    Of all rows a caller mostly wants one, and to parse the others takes longer than all else in the catalog.
+    A row begins with its id, at the start of a line.
+    """
+    head, *rows = re.split(r"(?m)^(?=- \{?id: ([^\s,]+))", _read(_FOLDER / "models.yaml"))
+    return _parse(head), dict(zip(rows[::2], rows[1::2], strict=True))
 
 
 @cache
-def _yaml_files(folder: str) -> dict[str, Traversable]:
+def _yaml_files(folder: str) -> dict[str, Path]:
     """Return the tables of one folder of the catalog by name, sorted."""
-    found = (each for each in (files(__name__) / folder).iterdir() if each.name.endswith(".yaml"))
-    return {each.name.removesuffix(".yaml"): each for each in sorted(found, key=lambda each: each.name)}
+    return {each.stem: each for each in sorted((_FOLDER / folder).glob("*.yaml"))}
 
 
 def _rows(path: str) -> list[dict[str, Any]]:
     """Return the rows of a table, with the table's defaults filled in and the sources written out."""
-    table = _parse(files(__name__) / path)
+    return _filled_in(_parse(_read(_FOLDER / path)))
+
+
+def _filled_in(table: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{**table["defaults"], **_sourced(row, table["sources"])} for row in table["rows"]]
 
 
@@ -248,5 +266,33 @@ def _sourced(row: dict[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
     return {**written, "source": "; ".join(sources[key] for key in row["source"])}
 
 
-def _parse(file: Traversable) -> Any:
-    return yaml.load(file.read_text(encoding="utf-8"), _LOADER)  # noqa: S506  # a safe loader, in C or in Python
+def _build(cls: type[R], row: Mapping[str, Any], **nested: type[Any]) -> R:
+    """Return a row of that class, whose nested columns hold rows or a list of rows; nothing is validated."""
+    columns = dict(row)
+    for column in _fractions(cls) & columns.keys():  # type: ignore[arg-type]  # a class is hashable
+        columns[column] = None if columns[column] is None else float(columns[column])
+    for column, inner in nested.items():
+        value = columns.get(column)
+        if isinstance(value, list):
+            columns[column] = tuple(_build(inner, each) for each in value)
+        elif value is not None:
+            columns[column] = _build(inner, value)
+    return cls(**columns)
+
+
+@cache
+def _fractions(cls: type[Any]) -> frozenset[str]:
+    """Return the columns that hold a fraction even where the table writes 16.
+
+    It matters, as a plan prints them and takes its digest of what it prints. The text of the annotation tells
+    them, since to resolve all annotations would take longer than all else here.
+    """
+    return frozenset(each.name for each in fields(cls) if "Float" in str(each.type))
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
+def _parse(text: str) -> Any:
+    return yaml.load(text, _LOADER)  # noqa: S506  # a safe loader, in C or in Python

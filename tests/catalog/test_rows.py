@@ -1,0 +1,106 @@
+"""Every row is what its class says: the loader trusts the tables, so they are validated here."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib.resources import files
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from gpuwright import catalog
+from gpuwright.catalog import Accelerator, InstanceType, Model, Profile, Server
+
+CLASSES: dict[str, type[Any]] = {
+    "accelerators": Accelerator,
+    "models": Model,
+    "servers": Server,
+    **{f"instance_types/{cloud}": InstanceType for cloud in catalog.clouds()},
+    **{f"profiles/{name}": Profile for name in catalog._yaml_files("profiles")},
+}
+
+
+def given(table: str) -> list[dict[str, Any]]:
+    """Return the rows of a table as the YAML says them."""
+    folder, _, name = table.rpartition("/")
+    if folder == "profiles":
+        document = yaml.safe_load((files(catalog) / f"{table}.yaml").read_text(encoding="utf-8"))
+        return [{"name": name, **document}]
+    return [{**({"cloud": name} if folder else {}), **row} for row in catalog._rows(f"{table}.yaml")]
+
+
+def loaded(table: str) -> tuple[Any, ...]:
+    folder, _, name = table.rpartition("/")
+    if folder:
+        return catalog.instance_types(name) if folder == "instance_types" else (catalog.profile(name),)
+    return {"accelerators": catalog.accelerators, "models": catalog.models, "servers": catalog.servers}[
+        table
+    ]()
+
+
+def refusals(cls: type[Any], rows: list[dict[str, Any]]) -> list[str]:
+    """Return what is wrong with each wrong row, after its name."""
+    adapter, found = TypeAdapter(cls), []
+    for row in rows:
+        try:
+            adapter.validate_python(row)
+        except ValidationError as error:
+            found.append(f"{row.get('id') or row.get('name')}: {error}")
+    return found
+
+
+@pytest.mark.parametrize("table", CLASSES)
+def test_every_row_is_valid(table: str) -> None:
+    assert refusals(CLASSES[table], given(table)) == []
+
+
+@pytest.mark.parametrize("table", CLASSES)
+def test_every_row_is_loaded_as_if_it_had_been_validated(table: str) -> None:
+    adapter = TypeAdapter(CLASSES[table])
+    for row, has in zip(given(table), loaded(table), strict=True):
+        # Compared as text, since 16 equals 16.0, and a plan prints them differently.
+        assert repr(has) == repr(adapter.validate_python(row))
+
+
+def test_every_model_is_found_by_an_id_that_begins_its_row() -> None:
+    assert [row["id"] for row in given("models")] == list(catalog._model_texts()[1])
+
+
+@pytest.mark.parametrize(
+    ("table", "wrong"),
+    [
+        ("accelerators", {"memory_gib": 0}),
+        ("accelerators", {"form_factor": "SXM3"}),
+        ("accelerators", {"bf16": "perhaps"}),
+        ("accelerators", {"source": ""}),
+        ("instance_types/aws", {"price_date": "soon"}),
+        ("instance_types/gcp", {"nvlink_gb_per_s": -1}),
+        ("models", {"layerz": 1}),
+        ("models", {"sliding_layers": -1}),
+        ("models", {"components": [{"name": "unet", "dtype": "fp12", "source": "somewhere"}]}),
+        ("servers", {"digest": "sha256:0"}),
+        ("servers", {"min_driver": "R535"}),
+        (
+            "servers",
+            {"quantizations": [{"name": "awq", "min_compute_capability": 7.5, "source": "s", "x": 1}]},
+        ),
+        ("profiles/7b-online", {"floors": {"vcpus": 16}}),
+    ],
+)
+def test_a_row_with_one_wrong_column_is_refused_by_its_name(table: str, wrong: dict[str, Any]) -> None:
+    right = given(table)
+    rows = [*right[:-1], {**right[-1], **wrong}]
+    (refusal,) = refusals(CLASSES[table], rows)
+    assert refusal.startswith(str(rows[-1].get("id") or rows[-1]["name"]))
+    assert all(column in refusal for column in wrong)
+
+
+def test_a_row_without_a_column_that_it_needs_is_refused() -> None:
+    for table, cls in CLASSES.items():
+        row = given(table)[0]
+        for field in dataclasses.fields(cls):
+            if field.default is dataclasses.MISSING:
+                rest = {column: value for column, value in row.items() if column != field.name}
+                assert refusals(cls, [rest]), f"{table}: {field.name}"
