@@ -60,7 +60,8 @@ def read_text(path: str) -> tuple[str, str]:
     """
     try:
         if path == STDIN:
-            return sys.stdin.buffer.read().decode(), "standard input"
+            # Where the caller closed it, Python has no standard input at all.
+            return (sys.stdin.buffer.read().decode() if sys.stdin else ""), "standard input"
         return Path(path).read_text(encoding="utf-8"), path
     except UnicodeDecodeError as error:
         raise InputError.of(

@@ -125,3 +125,21 @@ def test_every_example_has_a_plan(spec: Path) -> None:
     document = read_spec(str(spec))
     plan = plan_document(document.document, document.where, document.model)
     assert plan.sizing.total_gib <= plan.sizing.usable_gib
+
+
+def test_a_full_disk_and_a_closed_input_are_told_without_a_traceback() -> None:
+    run = f"{sys.executable} -m gpuwright plan"
+    for command, told in ((f"{run} {SPEC} >/dev/full", "No space left"), (f"{run} - <&-", "holds nothing")):
+        done = subprocess.run(
+            ["/bin/bash", "-c", command],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={
+                "PYTHONPATH": ":".join(str(ROOT / each) for each in ("components", "policies", "templates"))
+            },
+        )
+        assert done.returncode == 2, done.stderr
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr

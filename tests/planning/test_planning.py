@@ -223,6 +223,15 @@ def test_text_and_markdown_name_the_choice_its_reasons_and_what_was_turned_down(
         assert all(each.instance_type in report for each in plan.rejected)
 
 
+def test_markdown_leaves_out_no_argument_of_the_server_and_no_origin() -> None:
+    plan = planned()
+    report = to_markdown(plan)
+    assert " ".join(plan.server.arguments) in report
+    assert f"price of {plan.cost.price_region}" in report
+    assert all(field in report for field in plan.origins)
+    assert all(origin in report for origin in plan.origins.values())
+
+
 def test_a_short_report_counts_the_dearer_shapes_that_it_leaves_out() -> None:
     plan = planned()
     short = to_text(plan)

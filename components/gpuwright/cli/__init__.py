@@ -73,6 +73,11 @@ def main(args: list[str] | None = None) -> Any:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        # Verbs tell of the files that they read; left are a full disk, and a folder that is gone or closed to us.
+        at = f"{error.filename}: " if error.filename else ""
+        click.echo(f"gpuwright: {at}{error.strerror or error}.", err=True)
+        sys.exit(2)
 
 
 def _show(error: GpuwrightError) -> None:

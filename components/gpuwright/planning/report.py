@@ -167,7 +167,7 @@ def _columns(rows: Iterable[Sequence[str]], indent: int) -> Iterator[str]:
 def _markdown(plan: Plan) -> Iterator[str]:
     yield f"## {plan.name}: {plan.model.id} on {_place(plan)}"
     yield ""
-    yield from _table(("", "plan"), (row for row in _summary(plan) if row[0]))
+    yield from _table(("", "plan"), _joined(_summary(plan)))
     yield ""
     yield from _table(("memory of a replica", "", "basis"), _memory(plan))
     yield ""
@@ -195,6 +195,21 @@ def _markdown(plan: Plan) -> Iterator[str]:
     )
     yield ""
     yield "</details>"
+    yield ""
+    yield "### Where the values came from"
+    yield ""
+    yield from _table(("from", "fields"), ((origin, ", ".join(names)) for origin, names in _by_origin(plan)))
+
+
+def _joined(rows: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the rows, those without a name joined to the one before."""
+    joined: list[tuple[str, str]] = []
+    for name, text in rows:
+        if name or not joined:
+            joined.append((name, text))
+        else:
+            joined[-1] = (joined[-1][0], f"{joined[-1][1]} {text}")
+    return joined
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
