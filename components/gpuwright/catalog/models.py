@@ -10,12 +10,13 @@ plan that is read back is validated with the model that it carries.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
+
+from gpuwright.catalog.record import Record
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -32,33 +33,20 @@ DRIVER = r"^\d+(\.\d+)*$"
 """Form of a driver version, such as 535.104.05."""
 Dtype = Literal["fp32", "fp16", "bf16", "fp8", "mxfp4"]
 
-T = TypeVar("T")
 
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def row(cls: type[T]) -> type[T]:
-    """Make a row of a table: frozen, given by column, and refusing unknown columns where it is validated."""
-    frozen = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
-    frozen.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
-    return frozen
-
-
-@row
-class Sourced:
+class Sourced(Record):
     """Facts, with the place they came from."""
 
     source: Annotated[Text, Field(description="Where the facts came from, with versions.")]
     notes: Annotated[str, Field(description="Caveats that no column can hold.")] = ""
 
 
-@row
 class Row(Sourced):
     """One row of a table, with the day on which its source was read."""
 
     read: Annotated[date, Field(description="Date on which the source was read.")]
 
 
-@row
 class Accelerator(Row):
     """One accelerator in one form factor."""
 
@@ -110,7 +98,6 @@ class Accelerator(Row):
     ]
 
 
-@row
 class InstanceType(Row):
     """One cloud's machine shape with accelerators, and what it costs in one region."""
 
@@ -163,7 +150,6 @@ class InstanceType(Row):
         return self.network_gbps if self.network_baseline_gbps is None else self.network_baseline_gbps
 
 
-@row
 class ModelComponent(Sourced):
     """One part of a model that is published in parts, such as a text encoder."""
 
@@ -178,7 +164,6 @@ class ModelComponent(Sourced):
     ] = False
 
 
-@row
 class Model(Sourced):
     """One model: what its configuration says, and how many parameters it has.
 
@@ -253,7 +238,6 @@ class Model(Sourced):
         return self.experts is not None
 
 
-@row
 class Quantization(Sourced):
     """One way to store weights or cache, and the accelerators that can run it."""
 
@@ -273,7 +257,6 @@ class Quantization(Sourced):
     ] = None
 
 
-@row
 class Server(Row):
     """One version of an inference server: its image, and what it demands of the machine."""
 
@@ -319,8 +302,7 @@ class Server(Row):
         return next((each for each in self.quantizations if each.name == name), None)
 
 
-@row
-class Floors:
+class Floors(Record):
     """The least a documented profile asks of one machine."""
 
     vcpus: Annotated[PositiveInt, Field(description="Virtual CPUs.")]
@@ -329,7 +311,6 @@ class Floors:
     accelerators: Annotated[PositiveInt, Field(description="Accelerators.")]
 
 
-@row
 class Profile(Row):
     """A named default: what fills in the spec, and the least a machine must have."""
 
