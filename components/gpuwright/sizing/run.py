@@ -24,6 +24,8 @@ class Run:
             checks.
         gpu_memory_utilization: Fraction of the driver's total that the server may use.
         prefill_tokens: Most tokens of one prefill step.
+        server: Inference server: vllm, sglang, tensorrt-llm, deepspeed or llama.cpp.
+        pipeline_parallel_size: Groups of accelerators that each hold a run of layers.
     """
 
     weights_precision: str
@@ -31,3 +33,5 @@ class Run:
     tensor_parallel_size: int = 1
     gpu_memory_utilization: float = GPU_MEMORY_UTILIZATION
     prefill_tokens: int = PREFILL_TOKENS
+    server: str = "vllm"
+    pipeline_parallel_size: int = 1
