@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from typing import Any
 
 import pytest
@@ -157,6 +158,65 @@ def test_faults_of_the_spec_and_names_that_the_catalog_lacks_come_together() -> 
         plan_document({"name": "x", "model": "lama-2-7b", "profile": "7b-onlin", "clod": "aws"}, "x.yaml")
     places = {fault.where for fault in caught.value.faults}
     assert places == {"x.yaml: model", "x.yaml: profile", "x.yaml: clod"}
+
+
+def test_a_rate_alone_says_how_many_requests_are_in_flight() -> None:
+    plan = without_profile(
+        requests_per_second=50.0, output_tokens=100, latency={"time_to_first_token_ms": 3000}
+    )
+    in_flight = 50 * (3 + 100 * 0.1)
+    assert plan.performance.concurrency_per_replica == math.ceil(in_flight / plan.replicas.min)
+    assert plan.origins["concurrency"].startswith("requests_per_second")
+    assert planned(requests_per_second=50.0).origins["concurrency"].startswith("requests_per_second")
+    assert without_profile(requests_per_second=0.5, concurrency=3).origins["concurrency"] == "spec"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"prompt_tokens": 5000}, {"profile": "7b-online", "prompt_tokens": 4000}, {"output_tokens": 4090}],
+)
+def test_a_typical_request_that_the_server_would_refuse_is_a_fault(fields: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        without_profile(**fields)
+    assert [fault.where for fault in caught.value.faults] == ["chat.yaml: prompt_tokens"]
+    assert "4096" in caught.value.faults[0].problem
+
+
+def test_a_contradiction_of_the_spec_with_itself_is_told_once() -> None:
+    with pytest.raises(InputError) as caught:
+        without_profile(max_model_len=1000, prompt_tokens=900, output_tokens=200)
+    assert len(caught.value.faults) == 1
+
+
+@pytest.mark.parametrize(("cloud", "region"), [("gcp", "us-east-1"), ("aws", "us-central1")])
+def test_a_region_of_another_cloud_is_a_fault(cloud: str, region: str) -> None:
+    with pytest.raises(InputError) as caught:
+        without_profile(cloud=cloud, region=region)
+    assert [fault.where for fault in caught.value.faults] == ["chat.yaml: region"]
+
+
+def test_weights_that_are_made_fp8_at_load_first_fit_as_they_are_stored() -> None:
+    plan = plan_document({"name": "chat", "model": "Qwen/Qwen2.5-32B", "weights_precision": "fp8"})
+    assert plan.sizing.usable_gib > 61
+    turned_down = {each.instance_type: each for each in plan.rejected}
+    assert turned_down["g6e.4xlarge"].rule == "loading"
+    assert "61.0 GiB" in turned_down["g6e.4xlarge"].detail
+
+
+def test_files_that_must_be_quantized_before_are_said_to_be() -> None:
+    awq = without_profile(weights_precision="awq")
+    assert any("quantized with awq" in warning for warning in awq.warnings)
+    assert not without_profile(weights_precision="fp8").warnings
+    assert not without_profile().warnings
+
+
+def test_a_dearer_shape_tells_how_many_machines_it_takes_and_why() -> None:
+    turned_down = {each.instance_type: each.detail for each in planned().rejected}
+    assert turned_down["g6.4xlarge"].startswith(
+        "2 × g6.4xlarge cost 1.2681 USD; 1 would lack time-per-output-token"
+    )
+    assert turned_down["g6.4xlarge"].endswith("1 × g5.4xlarge cost 0.7782")
+    assert "would lack" not in turned_down["g5.8xlarge"]
 
 
 def test_a_longer_context_than_the_model_has_is_refused() -> None:

@@ -34,9 +34,11 @@ from gpuwright.planning.search import (
     Priced,
     candidates,
     nearest_misses,
+    quantized_at_load,
     ranked,
 )
 from gpuwright.sizing import GPU_MEMORY_UTILIZATION, PREFILL_TOKENS, Basis, bandwidth_mbps, cold_start
+from gpuwright.sizing.memory import QUANTIZED_BITS
 
 SERVER_PORT = 8000
 HEALTH_PATH = "/health"
@@ -197,7 +199,7 @@ def _arguments(request: Request, chosen: Candidate) -> tuple[str, ...]:
         "--host": "0.0.0.0",  # noqa: S104  # inside the container; the security group admits the balancer only
         "--port": SERVER_PORT,
     }
-    if request.weights_precision == "fp8" and request.model.quantization != "fp8":
+    if quantized_at_load(request):
         arguments["--quantization"] = "fp8"
     return tuple(str(word) for pair in arguments.items() for word in pair)
 
@@ -256,7 +258,7 @@ def _performance(chosen: Candidate) -> PlannedPerformance:
 
 def _cold_start(chosen: Candidate) -> tuple[PlannedStep, ...]:
     steps = cold_start(
-        chosen.fleet.memory.weights_gib,
+        chosen.stored_weights_gib,
         chosen.disk.throughput_mib_per_s,
         chosen.instance.sustained_network_gbps,
     )
@@ -318,7 +320,7 @@ def _reasons(request: Request, best: list[Priced]) -> Iterator[str]:
     yield (
         f"disk: {chosen.disk.size_gb} GB; image, container, {request.model.id} twice and caches take "
         f"{chosen.disk.required_gb}, and {chosen.disk.throughput_mib_per_s} MiB/s read the weights in "
-        f"{chosen.fleet.memory.weights_gib * 1024 / chosen.disk.throughput_mib_per_s:.0f} s"
+        f"{chosen.stored_weights_gib * 1024 / chosen.disk.throughput_mib_per_s:.0f} s"
     )
     if request.profile and request.profile.accelerator != device.name:
         yield _substitution(request, request.profile, device.name)
@@ -364,6 +366,16 @@ def _warnings(request: Request, chosen: Candidate) -> Iterator[str]:
         yield f"prices are those of {priced}; {request.region} may differ, often by 5 to 25 %"
     if request.purchase_option == "spot":
         yield "spot prices move and machines are interrupted at short notice; the price is a snapshot"
+    precision = request.weights_precision
+    if (
+        precision in QUANTIZED_BITS
+        and precision != request.model.quantization
+        and not quantized_at_load(request)
+    ):
+        yield (
+            f"the files in the model cache must be a version of {request.model.id} that is quantized with "
+            f"{precision}; its own are not, and the server does not convert them"
+        )
     if request.environment == "prod" and request.origins.get("revision") == "default":
         yield "revision is `main`, which moves; pin the commit of the weights for prod"
     if chosen.replicas_min < chosen.fleet.replicas:
@@ -381,8 +393,7 @@ def _rejected(found: list[Candidate], best: list[Priced]) -> tuple[Rejected, ...
         Rejected(
             instance_type=each.candidate.instance.name,
             rule="cost-per-1000-inferences",
-            detail=f"{each.usd_per_1000_inferences:.4f} USD, and {winner.candidate.instance.name} "
-            f"{winner.usd_per_1000_inferences:.4f}",
+            detail=_costlier(each, winner),
             usd_per_hour=each.instance_usd_per_hour,
         )
         for each in best[1:]
@@ -401,6 +412,17 @@ def _rejected(found: list[Candidate], best: list[Priced]) -> tuple[Rejected, ...
     return tuple(
         sorted(costlier + lacking, key=lambda each: (each.usd_per_hour or math.inf, each.instance_type))
     )
+
+
+def _costlier(each: Priced, winner: Priced) -> str:
+    fleet = each.candidate.fleet
+    why = f"; {fleet.replicas - 1} would lack {fleet.fewer_lack}" if fleet.fewer_lack else ""
+    return f"{_fleet_cost(each)} USD{why}; {_fleet_cost(winner)}"
+
+
+def _fleet_cost(priced: Priced) -> str:
+    chosen = priced.candidate
+    return f"{chosen.fleet.replicas} × {chosen.instance.name} cost {priced.usd_per_1000_inferences:.4f}"
 
 
 def _nothing_fits(request: Request, found: list[Candidate]) -> str:

@@ -4,7 +4,9 @@ it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -29,7 +31,14 @@ DEFAULTS: Mapping[str, Any] = {
     "tags": {},
 }
 DEFAULT_REGION = {"aws": "us-east-1", "gcp": "us-central1"}
+REGION_FORM = {"aws": r"[a-z]{2}(-[a-z]+)+-[0-9]+", "gcp": r"[a-z]+-[a-z]+[0-9]+"}
+"""How each cloud writes its regions; whether there is such a region, the cloud knows."""
 DEFAULT_MAX_MODEL_LEN = 4096
+MOST_REQUESTS_PER_SECOND = 1e9
+READING_PACE_MS_PER_TOKEN = 100.0
+PATIENCE_MS = 2000.0
+"""How long a person's request is in flight where the spec sets no targets: two seconds to the first token,
+then ten tokens a second, the pace of fast reading. Our choice."""
 WORKLOAD_PURCHASE = {"online": "on-demand", "batch": "spot", "dev": "on-demand", "edge": "on-demand"}
 """Source: document A, choice of instance by load pattern: batch work runs on spot."""
 
@@ -97,6 +106,7 @@ def resolve(document: Any, where: str = "spec", model: Model | None = None) -> R
             values.take("server.name"), values.take("server.version"), where=f"{where}: server"
         )
     )
+    faults += _region_faults(cloud, values.take("region"), where)
     if row is not None:
         faults += _length_faults(row, values, where)
     sized = rows.look_up(lambda: decoder(row, f"{where}: model")) if row is not None else None
@@ -121,7 +131,7 @@ def resolve(document: Any, where: str = "spec", model: Model | None = None) -> R
         max_model_len=_max_model_len(values, row),
         prompt_tokens=values.take("prompt_tokens"),
         output_tokens=values.take("output_tokens"),
-        concurrency=values.take("concurrency"),
+        concurrency=_concurrency(values),
         requests_per_second=values.take("requests_per_second"),
         time_to_first_token_ms=values.take("latency.time_to_first_token_ms"),
         time_per_output_token_ms=values.take("latency.time_per_output_token_ms"),
@@ -142,6 +152,27 @@ def resolve(document: Any, where: str = "spec", model: Model | None = None) -> R
     )
 
 
+def answer_seconds(first_ms: float | None, token_ms: float | None, output_tokens: int) -> float:
+    """Return how long an answer may take: by the latency targets, or by a reader's patience where there are none."""
+    token = token_ms or READING_PACE_MS_PER_TOKEN
+    return ((first_ms or PATIENCE_MS) + output_tokens * token) / 1000
+
+
+def _concurrency(values: _Values) -> int:
+    """Return the requests in flight: the spec's word, else what its rate keeps in flight (Little's law), else a
+    default.
+    """
+    rate: float | None = values.take("requests_per_second")
+    given: int = values.take("concurrency")
+    if rate is None or values.origins["concurrency"] == "spec":
+        return given
+    first, token = (values.take(f"latency.time_{each}_ms") for each in ("to_first_token", "per_output_token"))
+    in_flight = math.ceil(
+        min(rate, MOST_REQUESTS_PER_SECOND) * answer_seconds(first, token, values.take("output_tokens"))
+    )
+    return values.note("concurrency", in_flight, "requests_per_second over the time that an answer may take")
+
+
 def _max_model_len(values: _Values, model: Model) -> int:
     given: int | None = values.take("max_model_len")
     if given is not None:
@@ -152,18 +183,41 @@ def _max_model_len(values: _Values, model: Model) -> int:
     return chosen
 
 
-def _length_faults(model: Model, values: _Values, where: str) -> list[Fault]:
-    """Return the fault of asking for a longer context than the model has."""
+def _region_faults(cloud: Any, region: Any, where: str) -> Iterator[Fault]:
+    """Find a region that is written as another cloud's."""
+    form = REGION_FORM.get(cloud) if isinstance(cloud, str) else None
+    if form and isinstance(region, str) and not re.fullmatch(form, region):
+        fix = f"Write one of its own, such as {DEFAULT_REGION[cloud]}."
+        yield Fault(f"{where}: region", f"is {region!r}, and regions of {cloud} are not written so.", fix)
+
+
+def _length_faults(model: Model, values: _Values, where: str) -> Iterator[Fault]:
+    """Find a context that is longer than the model's, and a typical request that is longer than the context."""
     longest, asked = model.max_position, values.take("max_model_len")
-    if not longest or not isinstance(asked, int) or asked <= longest:
-        return []
-    return [
-        Fault(
+    if longest and isinstance(asked, int) and asked > longest:
+        yield Fault(
             f"{where}: max_model_len",
             f"is {asked}, and {model.id} was trained for at most {longest} tokens.",
             f"Lower it to {longest}, or choose a model with a longer context.",
         )
-    ]
+        return
+    lengths = ("max_model_len", "prompt_tokens", "output_tokens")
+    prompt, output = (values.take(each) for each in lengths[1:])
+    limit = asked or longest
+    if not all(isinstance(each, int) for each in (limit, prompt, output)) or prompt + output <= limit:
+        return
+    if all(values.origins.get(each) == "spec" for each in lengths):
+        return  # the spec contradicts itself, and has been told so
+    whose = (
+        f"max_model_len is {limit} ({values.origins['max_model_len']})"
+        if asked
+        else f"{model.id} takes {limit}"
+    )
+    yield Fault(
+        f"{where}: prompt_tokens",
+        f"and output_tokens make a typical request of {prompt} + {output} tokens, but {whose}.",
+        "Lower them, or raise max_model_len as far as the model goes.",
+    )
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ others do not.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpuwright import catalog
 from gpuwright.catalog import Accelerator, InstanceType
 from gpuwright.planning.environments import ENVIRONMENTS
-from gpuwright.planning.resolve import Request
+from gpuwright.planning.resolve import Request, answer_seconds
 from gpuwright.sizing import Disk, Hardware, Load, Memory, Run, Speed, disk, fit, speed
+from gpuwright.sizing.memory import FULL_BYTES, GIB, weights_bytes
 from gpuwright_policies.evaluate import evaluate
 from gpuwright_policies.facts import Host, Serving, SystemDisk
 
@@ -28,11 +29,6 @@ choice.
 
 LATENCY_MARGIN = 1.25
 """A shape must meet a latency target with this much to spare, since latencies are estimates. Our choice."""
-
-READING_PACE_MS_PER_TOKEN = 100.0
-PATIENCE_MS = 2000.0
-"""How long a person's request is in flight where the spec sets no targets: two seconds to the first token,
-then ten tokens a second, the pace of fast reading. Our choice."""
 
 WEIGHTS_BITS = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8": 8, "int8": 8, "awq": 4, "gptq": 4, "mxfp4": 4}
 
@@ -55,12 +51,17 @@ class Lack:
 
 @dataclass(frozen=True)
 class Fleet:
-    """A number of replicas, and what each does at its share of the load."""
+    """A number of replicas, and what each does at its share of the load.
+
+    Args:
+        fewer_lack: What a replica less would lack; None where the spec or the environment sets the number.
+    """
 
     replicas: int
     load: Load
     memory: Memory
     speed: Speed
+    fewer_lack: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Candidate:
     lacks: tuple[Lack, ...]
     usd_per_hour: float | None
     fleet: Fleet
+    stored_weights_gib: float
     disk: Disk
     replicas_min: int
     replicas_max: int
@@ -159,12 +161,14 @@ def _consider(instance: InstanceType, request: Request) -> Candidate:
     fleet = _smallest_fleet(instance, device, request, least, most)
     memory = fleet.memory
     floor = request.profile.floors.disk_gb if request.profile else 0
-    system_disk = disk(memory.weights_gib, request.server.image_unpacked_gb or GB_FOR_UNPACKED_IMAGE, floor)
+    stored = stored_weights_gib(request, memory)
+    system_disk = disk(stored, request.server.image_unpacked_gb or GB_FOR_UNPACKED_IMAGE, floor)
     load_lacks = _load_lacks(request, fleet) if memory.fits else []
     carries = memory.fits and not load_lacks
     lacks = (
         *_server_lacks(instance, device, request),
         *_rule_lacks(instance, request, memory, system_disk),
+        *_loading_lacks(request, memory, stored),
         *_profile_lacks(instance, request),
         *load_lacks,
         *_price_lacks(instance, request, price, fleet.replicas if carries else least),
@@ -176,6 +180,7 @@ def _consider(instance: InstanceType, request: Request) -> Candidate:
         lacks=lacks,
         usd_per_hour=price,
         fleet=fleet,
+        stored_weights_gib=stored,
         disk=system_disk,
         replicas_min=least if request.origins.get("replicas.min") == "spec" else fleet.replicas,
         replicas_max=max(fleet.replicas, request.replicas_max or fleet.replicas * growth),
@@ -190,9 +195,26 @@ def demand(request: Request) -> float | None:
     """
     if request.requests_per_second or request.workload == "batch":
         return request.requests_per_second
-    first = request.time_to_first_token_ms or PATIENCE_MS
-    token = request.time_per_output_token_ms or READING_PACE_MS_PER_TOKEN
-    return request.concurrency / ((first + request.output_tokens * token) / 1000)
+    targets = request.time_to_first_token_ms, request.time_per_output_token_ms
+    return request.concurrency / answer_seconds(*targets, request.output_tokens)
+
+
+def quantized_at_load(request: Request) -> bool:
+    """Return whether the server makes 8-bit weights of the model's own files when it loads them.
+
+    Source: vLLM, features/quantization/fp8: FP8 is the precision that needs no quantized files.
+    """
+    return request.weights_precision == "fp8" and request.model.quantization != "fp8"
+
+
+def stored_weights_gib(request: Request, memory: Memory) -> float:
+    """Return the size of the files in the model cache; it is the loaded size unless the server quantizes them."""
+    if not quantized_at_load(request):
+        return memory.weights_gib
+    size, _ = weights_bytes(
+        request.model, request.model.dtype if request.model.dtype in FULL_BYTES else "bf16"
+    )
+    return size / GIB
 
 
 def server_run(request: Request, instance: InstanceType) -> Run:
@@ -246,7 +268,9 @@ def _smallest_fleet(
             high = middle
         else:
             low = middle + 1
-    return fleet(low)
+    missed = fleet(low - 1)
+    lack = _load_lacks(request, missed)[0].rule if missed.memory.fits else "vram-fits"
+    return replace(fleet(low), fewer_lack=lack)
 
 
 def _carries(request: Request, fleet: Fleet) -> bool:
@@ -300,6 +324,20 @@ def _rule_lacks(instance: InstanceType, request: Request, memory: Memory, system
     ]
 
 
+def _loading_lacks(request: Request, memory: Memory, stored_gib: float) -> list[Lack]:
+    """Return the lack of room for the 16-bit weights that the server loads before it quantizes them.
+
+    Source: vLLM, features/quantization/fp8: "we load the model at original precision before quantizing".
+    """
+    if not quantized_at_load(request) or stored_gib + memory.runtime_gib <= memory.usable_gib:
+        return []
+    detail = (
+        f"the server loads {stored_gib:.1f} GiB of {request.model.id}'s own weights before it makes them FP8; "
+        f"{memory.usable_gib:.1f} GiB are usable"
+    )
+    return [Lack("loading", detail)]
+
+
 def _profile_lacks(instance: InstanceType, request: Request) -> list[Lack]:
     if request.profile is None:
         return []
@@ -332,7 +370,8 @@ def _load_lacks(request: Request, fleet: Fleet) -> list[Lack]:
     lacks = [
         Lack(
             name,
-            f"estimated {found:.0f} ms {of}; at most {target / LATENCY_MARGIN:.0f} to meet {target:g} safely",
+            f"estimated {found:.0f} ms {of}; at most {target / LATENCY_MARGIN:.3g} ms, which is the target of "
+            f"{target:g} ms with a margin for error",
         )
         for name, found, target in timed
         if target and found * LATENCY_MARGIN > target
