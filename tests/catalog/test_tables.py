@@ -43,6 +43,7 @@ def test_every_table_in_the_folder_is_loaded() -> None:
     loaded = ["accelerators.yaml", "models.yaml", "servers.yaml"]
     loaded += [f"instance_types/{cloud}.yaml" for cloud in catalog.clouds()]
     loaded += [f"profiles/{profile.name}.yaml" for profile in catalog.profiles()]
+    loaded += [f"{folder}/{cloud}.yaml" for folder in ("prices", "commitments") for cloud in catalog.clouds()]
     assert yaml_files(files(catalog)) == sorted(loaded)
 
 
@@ -62,7 +63,15 @@ def test_every_source_of_a_table_is_named_by_a_row(path: str) -> None:
 def test_the_catalog_holds_what_it_says() -> None:
     assert len(catalog.accelerators()) == 29
     assert {cloud: len(catalog.instance_types(cloud)) for cloud in catalog.clouds()} == {"aws": 44, "gcp": 33}
-    assert Counter(model.kind for model in MODELS) == {"decoder": 52, "encoder-decoder": 1, "diffusion": 4}
+    assert Counter(model.kind for model in MODELS) == {
+        "decoder": 52,
+        "encoder-decoder": 3,
+        "diffusion": 9,
+        "embedding": 2,
+        "reranker": 1,
+        "vision": 2,
+        "classical": 1,
+    }
 
 
 def test_every_row_has_a_source_and_the_day_it_was_read() -> None:
@@ -257,9 +266,9 @@ def test_published_weights_weigh_what_their_parameters_weigh(model: Model) -> No
 
 def test_only_models_published_in_parts_have_components() -> None:
     for model in MODELS:
-        assert bool(model.components) == (model.kind == "diffusion"), model.id
+        assert bool(model.components) == (model.kind in ("diffusion", "vision")), model.id
     xl = catalog.model("stable-diffusion-xl-base-1.0")
-    assert [part.full_checkpoint for part in xl.components] == [False, True]
+    assert [part.full_checkpoint for part in xl.components] == [False, False, False, False, True]
 
 
 def test_a_whole_checkpoint_is_at_least_the_sum_of_the_parts_listed_beside_it() -> None:

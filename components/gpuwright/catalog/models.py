@@ -22,12 +22,15 @@ PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 Text = Annotated[str, Field(min_length=1)]
 
 FormFactor = Literal["PCIe", "SXM2", "SXM4", "SXM5", "SXM6"]
 Rdma = Literal["none", "efa", "roce", "infiniband", "gpudirect-tcpx"]
 Interconnect = Literal["none", "pcie", "nvlink-bridge", "nvlink", "nvswitch"]
-ModelKind = Literal["decoder", "encoder-decoder", "diffusion"]
+ModelKind = Literal[
+    "decoder", "encoder-decoder", "diffusion", "embedding", "reranker", "vision", "classical"
+]
 Attention = Literal["mha", "gqa", "mqa", "mla", "hybrid"]
 DRIVER = r"^\d+(\.\d+)*$"
 """Form of a driver version, such as 535.104.05."""
@@ -123,6 +126,9 @@ class InstanceType(Row):
         PositiveFloat | None,
         Field(description="Sustained network, Gbit/s, where network_gbps is a burst; none: the same."),
     ] = None
+    numa_nodes: Annotated[
+        PositiveInt | None, Field(description="NUMA nodes that the machine shows; none: not known.")
+    ] = None
     rdma: Annotated[
         Rdma, Field(description="Fabric between machines; efa: the EC2 API says EfaSupported, no more.")
     ]
@@ -150,6 +156,39 @@ class InstanceType(Row):
         return self.network_gbps if self.network_baseline_gbps is None else self.network_baseline_gbps
 
 
+class ServicePrice(Row):
+    """The price of one thing beside the machines: disk, balancer, NAT, traffic, storage, logs."""
+
+    cloud: Annotated[str, Field(description="Cloud that sells it; with the name it is the key.")]
+    name: Annotated[str, Field(description="What is billed, with its unit: nat-gateway-hour.")]
+    usd: Annotated[PositiveFloat, Field(description="Price of one unit, US dollars.")]
+    unit: Annotated[str, Field(description="The unit in words.")]
+    price_region: Annotated[str, Field(description="Region that the price is of.")]
+    price_date: Annotated[date | None, Field(description="Date of the price; none: its source has none.")] = (
+        None
+    )
+
+
+class Commitment(Row):
+    """What a family of instance types costs less when one commits to it for one or three years."""
+
+    cloud: Annotated[str, Field(description="Cloud that sells it; with the family it is the key.")]
+    family: Annotated[str, Field(description="What the instance types' names begin with; *: any other.")]
+    one_year_discount: Annotated[
+        Share | None, Field(description="Part of the on-demand price that one year takes off; none: not sold.")
+    ] = None
+    three_years_discount: Annotated[
+        Share | None, Field(description="Part of the on-demand price that three years take off.")
+    ] = None
+    price_region: Annotated[str, Field(description="Region that the discounts are of.")]
+    price_date: Annotated[date | None, Field(description="Date of the price list.")] = None
+
+    @property
+    def general(self) -> bool:
+        """Return whether it stands for families that the table does not list."""
+        return self.family == "*"
+
+
 class ModelComponent(Sourced):
     """One part of a model that is published in parts, such as a text encoder."""
 
@@ -162,6 +201,16 @@ class ModelComponent(Sourced):
     full_checkpoint: Annotated[
         bool, Field(description="It is the whole checkpoint and contains other parts: do not add it to them.")
     ] = False
+    hidden_size: Annotated[
+        PositiveInt | None,
+        Field(description="Of a denoiser: width of a transformer, channels of a UNet's first block."),
+    ] = None
+    attention_heads: Annotated[
+        PositiveInt | None, Field(description="Of a denoiser: heads of its widest attention.")
+    ] = None
+    latent_pixels_per_token: Annotated[
+        PositiveInt | None, Field(description="Of a denoiser: latent pixels behind a token of that attention.")
+    ] = None
 
 
 class Model(Sourced):
