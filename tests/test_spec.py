@@ -68,6 +68,19 @@ def test_an_unknown_key_inside_a_part_names_the_keys_of_that_part() -> None:
     assert "Did you mean min" in faults({**LEAST, "replicas": {"mim": 1}})["replicas.mim"]
 
 
+def test_a_key_that_is_one_word_of_a_field_names_that_field() -> None:
+    assert "Did you mean budget_usd_per_month" in faults({**LEAST, "budget": 5})["budget"]
+
+
+def test_a_value_of_another_type_is_told_in_the_words_of_yaml() -> None:
+    found = faults({**LEAST, "server": "vllm", "tags": ["a"], "concurrency": "many", "public": 1, "name": 5})
+    assert "must be a mapping" in found["server"]
+    assert "must be a mapping" in found["tags"]
+    assert "must be a whole number" in found["concurrency"]
+    assert "must be true or false" in found["public"]
+    assert "must be text" in found["name"]
+
+
 @pytest.mark.parametrize("document", [None, [], "text", 3])
 def test_what_is_no_mapping_is_refused_with_the_least_that_a_spec_needs(document: Any) -> None:
     assert "name:" in faults(document)["chat.yaml"]

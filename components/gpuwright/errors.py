@@ -11,6 +11,7 @@ GpuwrightError              base; the CLI prints it without a traceback
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -83,12 +84,17 @@ class EnvironmentLackError(GpuwrightError):
 
 
 def near(given: str, known: Iterable[str], most: int = 3) -> list[str]:
-    """Return the names most like the one given, the nearest first, without regard to case."""
+    """Return the names most like the one given, the nearest first, without regard to case.
+
+    Where none is spelt alike, those that have it as one of their words count as near.
+    """
     by_folded: dict[str, str] = {}
     for name in known:
         by_folded.setdefault(name.casefold(), name)
         by_folded.setdefault(name.casefold().rpartition("/")[2], name)
     matches = difflib.get_close_matches(given.casefold(), by_folded, n=most * 2, cutoff=0.6)
+    if not matches and given:
+        matches = [name for name in by_folded if given.casefold() in re.split(r"[^a-z0-9]+", name)]
     return list(dict.fromkeys(by_folded[match] for match in matches))[:most]
 
 

@@ -23,6 +23,16 @@ Name = Annotated[StrictStr, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9
 TagKey = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Za-z0-9 +=._:/@-]{1,128}$")]
 TagValue = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Za-z0-9 +=._:/@-]{0,256}$")]
 
+# Pydantic's words for a type that was not given, in the words of YAML.
+_MUST_BE = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "string_type": "text; put it in quotes",
+    "bool_type": "true or false",
+    "dict_type": "a mapping of names to values",
+    "model_type": "a mapping of names to values",
+}
+
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 2
@@ -149,7 +159,8 @@ def parse_spec(document: Any, where: str = "spec") -> Spec:
 def try_parse_spec(document: Any, where: str) -> tuple[Spec | None, list[Fault]]:
     """Return the spec, or None, and every fault of the document, so that a caller can add those it finds."""
     if not isinstance(document, Mapping):
-        what = "nothing" if document is None else f"a {type(document).__name__}"
+        named = {str: "text", list: "a list", int: "a number", float: "a number"}
+        what = "nothing" if document is None else named.get(type(document), f"a {type(document).__name__}")
         fix = "Write at least `name:` and `model:`; `gpuwright schema spec` prints every field."
         return None, [Fault(where, f"holds {what}, and a spec is a mapping of fields to values.", fix)]
     faults = list(_inconsistencies(document, where))
@@ -208,11 +219,12 @@ def _fault(problem: Any, where: str) -> Fault:
     if kind == "string_pattern_mismatch":
         what = _description(path)
         return Fault(place, f"is {_shown(given)}, which does not match {limits['pattern']}.", f"{what}")
-    message = str(problem["msg"]).replace("Input should be", "must be").replace("String should", "must")
+    words = f"must be {_MUST_BE[kind]}" if kind in _MUST_BE else str(problem["msg"])
+    message = words.replace("Input should be", "must be").replace("String should", "must")
     message = message[0].lower() + message[1:]
-    return Fault(
-        place, f"is {_shown(given)}, and {message}.", f"Set it right or leave it out. {_description(path)}"
-    )
+    needed = len(path) == 1 and Spec.model_fields[str(path[0])].is_required()
+    do = "Set it right." if needed else "Set it right or leave it out."
+    return Fault(place, f"is {_shown(given)}, and {message}.", f"{do} {_description(path)}")
 
 
 def _shown(value: Any) -> str:

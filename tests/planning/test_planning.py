@@ -182,6 +182,15 @@ def test_a_typical_request_that_the_server_would_refuse_is_a_fault(fields: dict[
     assert "4096" in caught.value.faults[0].problem
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("server", {"name": "tgi"}), ("region", "US East"), ("server", "vllm")]
+)
+def test_one_wrong_value_is_one_fault(field: str, value: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        without_profile(**{field: value})
+    assert len(caught.value.faults) == 1
+
+
 def test_a_contradiction_of_the_spec_with_itself_is_told_once() -> None:
     with pytest.raises(InputError) as caught:
         without_profile(max_model_len=1000, prompt_tokens=900, output_tokens=200)

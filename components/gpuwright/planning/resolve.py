@@ -101,12 +101,16 @@ def resolve(document: Any, where: str = "spec", model: Model | None = None) -> R
     cloud = values.take("cloud")
     rows.find("cloud", lambda name: catalog.instance_types(name, where=f"{where}: cloud"))
     row = model or rows.find("model", lambda name: catalog.model(name, where=f"{where}: model"))
-    server = rows.look_up(
-        lambda: catalog.server(
-            values.take("server.name"), values.take("server.version"), where=f"{where}: server"
+    told = {fault.where.removeprefix(f"{where}: ").partition(".")[0] for fault in faults}
+    server = None
+    if "server" not in told:
+        server = rows.look_up(
+            lambda: catalog.server(
+                values.take("server.name"), values.take("server.version"), where=f"{where}: server"
+            )
         )
-    )
-    faults += _region_faults(cloud, values.take("region"), where)
+    if "region" not in told:
+        faults += _region_faults(cloud, values.take("region"), where)
     if row is not None:
         faults += _length_faults(row, values, where)
     sized = rows.look_up(lambda: decoder(row, f"{where}: model")) if row is not None else None
