@@ -11,13 +11,15 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from gpuwright import catalog
-from gpuwright.catalog import Accelerator, InstanceType, Model, Profile, Server
+from gpuwright.catalog import Accelerator, Commitment, InstanceType, Model, Profile, Server, ServicePrice
 
 CLASSES: dict[str, type[Any]] = {
     "accelerators": Accelerator,
     "models": Model,
     "servers": Server,
     **{f"instance_types/{cloud}": InstanceType for cloud in catalog.clouds()},
+    **{f"prices/{cloud}": ServicePrice for cloud in catalog._yaml_files("prices")},
+    **{f"commitments/{cloud}": Commitment for cloud in catalog._yaml_files("commitments")},
     **{f"profiles/{name}": Profile for name in catalog._yaml_files("profiles")},
 }
 
@@ -33,11 +35,20 @@ def given(table: str) -> list[dict[str, Any]]:
 
 def loaded(table: str) -> tuple[Any, ...]:
     folder, _, name = table.rpartition("/")
-    if folder:
-        return catalog.instance_types(name) if folder == "instance_types" else (catalog.profile(name),)
-    return {"accelerators": catalog.accelerators, "models": catalog.models, "servers": catalog.servers}[
-        table
-    ]()
+    return {
+        "accelerators": catalog.accelerators,
+        "models": catalog.models,
+        "servers": catalog.servers,
+        "instance_types": lambda: catalog.instance_types(name),
+        "prices": lambda: tuple(catalog.service_prices(name).values()),
+        "commitments": lambda: catalog.commitments(name),
+        "profiles": lambda: (catalog.profile(name),),
+    }[folder or table]()
+
+
+def key(row: dict[str, Any]) -> str:
+    """Return what names a row: its id, its name, or its family."""
+    return str(row.get("id") or row.get("name") or row.get("family"))
 
 
 def refusals(cls: type[Any], rows: list[dict[str, Any]]) -> list[str]:
@@ -47,7 +58,7 @@ def refusals(cls: type[Any], rows: list[dict[str, Any]]) -> list[str]:
         try:
             adapter.validate_python(row)
         except ValidationError as error:
-            found.append(f"{row.get('id') or row.get('name')}: {error}")
+            found.append(f"{key(row)}: {error}")
     return found
 
 
@@ -86,6 +97,9 @@ def test_every_model_is_found_by_an_id_that_begins_its_row() -> None:
             "servers",
             {"quantizations": [{"name": "awq", "min_compute_capability": 7.5, "source": "s", "x": 1}]},
         ),
+        ("prices/aws", {"usd": 0}),
+        ("prices/gcp", {"price_date": "soon"}),
+        ("commitments/gcp", {"one_year_discount": 1.0}),
         ("profiles/7b-online", {"floors": {"vcpus": 16}}),
     ],
 )
@@ -93,7 +107,7 @@ def test_a_row_with_one_wrong_column_is_refused_by_its_name(table: str, wrong: d
     right = given(table)
     rows = [*right[:-1], {**right[-1], **wrong}]
     (refusal,) = refusals(CLASSES[table], rows)
-    assert refusal.startswith(str(rows[-1].get("id") or rows[-1]["name"]))
+    assert refusal.startswith(key(rows[-1]))
     assert all(column in refusal for column in wrong)
 
 

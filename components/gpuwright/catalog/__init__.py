@@ -17,6 +17,7 @@ import yaml
 
 from gpuwright.catalog.models import (
     Accelerator,
+    Commitment,
     Floors,
     InstanceType,
     Model,
@@ -24,11 +25,13 @@ from gpuwright.catalog.models import (
     Profile,
     Quantization,
     Server,
+    ServicePrice,
 )
 from gpuwright.errors import InputError, UnknownNameError
 
 __all__ = [
     "Accelerator",
+    "Commitment",
     "Floors",
     "InstanceType",
     "Model",
@@ -36,9 +39,12 @@ __all__ = [
     "Profile",
     "Quantization",
     "Server",
+    "ServicePrice",
     "accelerator",
     "accelerators",
     "clouds",
+    "commitment",
+    "commitments",
     "find_instance_type",
     "instance_type",
     "instance_types",
@@ -48,6 +54,7 @@ __all__ = [
     "profiles",
     "server",
     "servers",
+    "service_prices",
 ]
 
 # The loader written in C reads the tables about eight times as fast; PyYAML may be built without it.
@@ -201,6 +208,34 @@ def profile(name: str, *, where: str = "profile") -> Profile:
     return _profile(name)
 
 
+@cache
+def service_prices(cloud: str, *, where: str = "cloud") -> Mapping[str, ServicePrice]:
+    """Return the prices of what one cloud sells beside machines, by name.
+
+    Raises:
+        UnknownNameError: The catalog has no prices of that cloud.
+    """
+    rows = _cloud_rows("prices", cloud, where)
+    return {row["name"]: _build(ServicePrice, row) for row in rows}
+
+
+@cache
+def commitments(cloud: str, *, where: str = "cloud") -> tuple[Commitment, ...]:
+    """Return the discounts that one cloud gives for a term of one or three years; the general ones last.
+
+    Raises:
+        UnknownNameError: The catalog has none of that cloud.
+    """
+    return tuple(_build(Commitment, row) for row in _cloud_rows("commitments", cloud, where))
+
+
+def commitment(each: InstanceType) -> Commitment:
+    """Return the discounts on one instance type: its family's, or those that stand for all others."""
+    *listed, general = commitments(each.cloud)
+    of_family = (row for row in listed if each.name.startswith((f"{row.family}.", f"{row.family}-")))
+    return next(of_family, general)
+
+
 def _unknown(where: str, kind: str, given: str, known: Iterable[str], fix: str = "") -> UnknownNameError:
     """Return the error of a missed look-up, which lists the names if they are few."""
     names = list(dict.fromkeys(known))
@@ -214,6 +249,13 @@ def _unknown(where: str, kind: str, given: str, known: Iterable[str], fix: str =
 def _instance_types(cloud: str) -> tuple[InstanceType, ...]:
     rows = _rows(f"instance_types/{cloud}.yaml")
     return tuple(_build(InstanceType, {"cloud": cloud, **row}) for row in rows)
+
+
+def _cloud_rows(folder: str, cloud: str, where: str) -> list[dict[str, Any]]:
+    known = _yaml_files(folder)
+    if cloud not in known:
+        raise _unknown(where, "cloud", cloud, known)
+    return [{"cloud": cloud, **row} for row in _rows(f"{folder}/{cloud}.yaml")]
 
 
 @cache

@@ -175,7 +175,8 @@ class Commitment(Row):
     cloud: Annotated[str, Field(description="Cloud that sells it; with the family it is the key.")]
     family: Annotated[str, Field(description="What the instance types' names begin with; *: any other.")]
     one_year_discount: Annotated[
-        Share | None, Field(description="Part of the on-demand price that one year takes off; none: not sold.")
+        Share | None,
+        Field(description="Part of the on-demand price that one year takes off; none: not sold."),
     ] = None
     three_years_discount: Annotated[
         Share | None, Field(description="Part of the on-demand price that three years take off.")
