@@ -206,6 +206,20 @@ def test_a_file_that_only_encryption_made_is_removed(project: Path, monkeypatch:
     assert not (project / "stacks" / "Pulumi.new.yaml").exists()
 
 
+def test_a_file_that_the_command_only_writes_anew_is_put_back(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    stack = project / "stacks" / "Pulumi.prod-aws.yaml"
+    stack.write_text("config:\n  cidr_block: 10.1.0.0/16\n  size: 5  # small\n  list: {b: 1, a: [true]}\n")
+    before = stack.read_text()
+    # As the CLI writes it: every key with its namespace, sorted, and scalars as text.
+    config = {"demo:cidr_block": "10.1.0.0/16", "demo:list": {"a": [True], "b": 1}, "demo:size": "5"}
+    written = json.dumps({"config": config, "encryptionsalt": "v1:x"})
+    assert run_in_sandbox(["sh", "-c", f"printf '%s' '{written}' > {stack}"]) == 0
+    assert stack.read_text() == before
+
+
 def test_configuration_that_the_command_sets_is_left(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
     written = "encryptionsalt: v1:x\nconfig:\n  demo:cidr_block: 10.9.0.0/16\n"

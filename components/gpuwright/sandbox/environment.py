@@ -22,7 +22,7 @@ from typing import Any, Final
 import yaml
 
 from gpuwright.errors import EnvironmentLackError, GpuwrightError, InputError, near
-from gpuwright.sandbox.project import Project, find_project
+from gpuwright.sandbox.project import Project, as_text, find_project, full_key
 from gpuwright.sandbox.sdk import sdk_version
 
 PACKAGES: Final = ("aws", "gcp")
@@ -263,7 +263,8 @@ def _stack_files_kept(project: Project | None) -> Iterator[None]:
     finally:
         for path in _stack_files(project):
             old = before.get(path)
-            if old == path.read_bytes() or _settings(path.read_bytes()) != _settings(old or b""):
+            new = path.read_bytes()
+            if old == new or _settings(new, project) != _settings(old or b"", project):
                 continue
             if old is None:
                 path.unlink()
@@ -275,7 +276,15 @@ def _stack_files(project: Project) -> list[Path]:
     return [path for stack in project.stacks() if (path := project.stack_file(stack)).is_file()]
 
 
-def _settings(text: bytes) -> dict[Any, Any]:
-    """Return what a stack's file says apart from its encryption."""
+def _settings(text: bytes, project: Project) -> dict[Any, Any]:
+    """Return what a stack's file says apart from its encryption, however the CLI writes it.
+
+    It writes the namespace of every key, and numbers and flags as text.
+    """
     data = yaml.safe_load(text) or {}
-    return {key: value for key, value in data.items() if key not in _SECRETS_KEYS and value}
+    config = {
+        full_key(project.name, key): value if isinstance(value, dict | list) else as_text(value)
+        for key, value in (data.pop("config", None) or {}).items()
+    }
+    rest = {key: value for key, value in data.items() if key not in _SECRETS_KEYS and value}
+    return {**rest, "config": config}

@@ -111,8 +111,8 @@ class StackSettings:
         return cls(
             project=project,
             stack=stack,
-            config={_full_key(project, key): _text(value) for key, value in config.items()},
-            secrets=frozenset(_full_key(project, key) for key in secrets),
+            config={full_key(project, key): as_text(value) for key, value in config.items()},
+            secrets=frozenset(full_key(project, key) for key in secrets),
         )
 
 
@@ -192,7 +192,7 @@ def stack_settings(
     project: Project, stack: str, config: Mapping[str, Any], secrets: Collection[str]
 ) -> StackSettings:
     """Return the settings of a stack from values given in Python, with the project's defaults."""
-    full = frozenset(_full_key(project.name, key) for key in secrets)
+    full = frozenset(full_key(project.name, key) for key in secrets)
     return _merged(project, stack, config, full, None)
 
 
@@ -203,7 +203,7 @@ def _merged(
     secrets: frozenset[str],
     document: _Document | None,
 ) -> StackSettings:
-    given = {_full_key(project.name, str(key)): value for key, value in values.items()}
+    given = {full_key(project.name, str(key)): value for key, value in values.items()}
     locked = {key for key, value in given.items() if _is_locked(value)}
     declared = {each.key: each for each in project.declarations}
     faults = []
@@ -224,7 +224,7 @@ def _merged(
     return StackSettings(
         project=project.name,
         stack=stack,
-        config={key: _text(_unlocked(value)) for key, value in {**defaults, **given}.items()},
+        config={key: as_text(_unlocked(value)) for key, value in {**defaults, **given}.items()},
         secrets=secrets | locked | {key for key, each in declared.items() if each.secret},
         notes=tuple(
             f"{key} is encrypted and cannot be read here: the program sees an unknown secret."
@@ -282,7 +282,7 @@ class _Document:
 
 def _declarations(project: str, declared: Mapping[str, Any]) -> Iterator[ConfigDeclaration]:
     for key, given in declared.items():
-        full = _full_key(project, str(key))
+        full = full_key(project, str(key))
         if not isinstance(given, dict):
             yield ConfigDeclaration(full, value=given)
             continue
@@ -290,7 +290,8 @@ def _declarations(project: str, declared: Mapping[str, Any]) -> Iterator[ConfigD
         yield ConfigDeclaration(full, given.get("type"), value, bool(given.get("secret")))
 
 
-def _full_key(project: str, key: str) -> str:
+def full_key(project: str, key: str) -> str:
+    """Return a configuration key with its namespace, the project where it has none."""
     return key if ":" in key else f"{project}:{key}"
 
 
@@ -317,7 +318,8 @@ def _unlocked(value: Any) -> Any:
     return [_unlocked(item) for item in value] if isinstance(value, list) else value
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a configuration value as Pulumi passes it: JSON text, unless it is text."""
     if isinstance(value, str):
         return value
     return json.dumps(value, separators=(",", ":"), default=str)
