@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 from pulumi.runtime.config import CONFIG, get_config_env
+from pulumi.runtime.rpc import UNKNOWN
 
 from gpuwright.clouds.aws.deployment import prepare
 from gpuwright.clouds.aws.inputs import AwsInputs
@@ -14,6 +15,7 @@ from gpuwright.inference import GpuInference, plan_of_program
 from gpuwright.planning import Plan
 
 KEYS = ("spec", "aws")
+ENCRYPTED = "is encrypted, and cannot be read here."
 EXPORTS = (
     "endpoint",
     "bucket",
@@ -43,6 +45,11 @@ def read_configuration() -> tuple[Plan, AwsInputs]:
     """Return the plan and what goes with it, or raise every fault of both."""
     faults = list(_unknown_keys())
     spec, given = (_value(key, faults) for key in KEYS)
+    faults += [
+        fault for key, value in zip(KEYS, (spec, given), strict=True) for fault in _encrypted(value, key)
+    ]
+    if any(fault.problem == ENCRYPTED for fault in faults):
+        raise InputError(faults)  # what depends on the encrypted value would be judged wrongly
     readers = (
         lambda: plan_of_program(spec, "gpuwright:spec"),
         lambda: AwsInputs.of(given, "gpuwright:aws"),
@@ -55,6 +62,11 @@ def read_configuration() -> tuple[Plan, AwsInputs]:
     if faults:
         raise InputError(faults)
     plan = plan_of_program(spec, "gpuwright:spec")
+    if plan.cloud != "aws":
+        problem = f"is {plan.cloud!r}, for which there are plans, but no components yet."
+        raise InputError.of(
+            "gpuwright:spec: cloud", problem, "Use aws here; `gpuwright plan` plans for others."
+        )
     return plan, prepare(plan, given, "gpuwright:aws")
 
 
@@ -63,9 +75,23 @@ def _value(key: str, faults: list[Fault]) -> Any:
     try:
         return config.get_object(key)
     except pulumi.ConfigTypeError:
+        if config.get(key) == UNKNOWN:
+            return UNKNOWN
         problem = f"is {config.get(key)!r}, and must be a mapping."
         faults.append(Fault(f"gpuwright:{key}", problem, "Write its fields below it, one a line."))
         return {}
+
+
+def _encrypted(value: Any, where: str) -> Iterator[Fault]:
+    """Find what is encrypted, and unknown therefore where nobody can decrypt it."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _encrypted(inner, f"{where}: {name}" if where in KEYS else f"{where}.{name}")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _encrypted(inner, where)
+    elif value == UNKNOWN:
+        yield Fault(f"gpuwright:{where}", ENCRYPTED, "Write it in the open: nothing of a plan is secret.")
 
 
 def _unknown_keys() -> Iterator[Fault]:

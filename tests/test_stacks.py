@@ -12,6 +12,7 @@ import yaml
 
 from gpuwright.errors import GpuwrightError, InputError, NothingFitsError
 from gpuwright.sandbox import Recording, preview_program, preview_stack
+from gpuwright.sandbox.wire import UNKNOWN_TEXT
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "import-from-python"
@@ -151,6 +152,25 @@ def test_configuration_that_is_no_mapping_is_refused_by_its_key() -> None:
     assert "gpuwright:spec: is 'chat', and must be a mapping." in str(refusal({"gpuwright:spec": "chat"}))
     told = str(refusal({"gpuwright:spec": SPEC, "gpuwright:aws": ["us-east-1a"]}))
     assert "gpuwright:aws: is a list, and must map names to values." in told
+
+
+def test_an_encrypted_value_is_called_so_and_its_stand_in_is_never_shown() -> None:
+    region, zones = {**SPEC, "region": UNKNOWN_TEXT}, {"availability_zones": ["us-east-1a", UNKNOWN_TEXT]}
+    told = str(refusal({"gpuwright:spec": region, "gpuwright:aws": zones}))
+    assert "gpuwright:spec: region: is encrypted" in told
+    assert "gpuwright:aws: availability_zones: is encrypted" in told
+    assert "gpuwright:spec: is encrypted" in str(refusal({"gpuwright:spec": UNKNOWN_TEXT}))
+    assert UNKNOWN_TEXT not in told
+
+
+def test_a_cloud_without_components_is_refused_before_its_zones_are() -> None:
+    other = {**SPEC, "cloud": "gcp", "region": "us-central1"}
+    told = str(
+        refusal(
+            {"gpuwright:spec": other, "gpuwright:aws": {"availability_zones": ["us-east-1a", "us-east-1b"]}}
+        )
+    )
+    assert told.startswith("gpuwright:spec: cloud: is 'gcp'")
 
 
 def test_a_certificate_is_asked_for_by_its_key() -> None:
