@@ -28,9 +28,7 @@ Text = Annotated[str, Field(min_length=1)]
 FormFactor = Literal["PCIe", "SXM2", "SXM4", "SXM5", "SXM6"]
 Rdma = Literal["none", "efa", "roce", "infiniband", "gpudirect-tcpx"]
 Interconnect = Literal["none", "pcie", "nvlink-bridge", "nvlink", "nvswitch"]
-ModelKind = Literal[
-    "decoder", "encoder-decoder", "diffusion", "embedding", "reranker", "vision", "classical"
-]
+ModelKind = Literal["decoder", "encoder-decoder", "diffusion", "embedding", "reranker", "vision", "classical"]
 Attention = Literal["mha", "gqa", "mqa", "mla", "hybrid"]
 DRIVER = r"^\d+(\.\d+)*$"
 """Form of a driver version, such as 535.104.05."""
@@ -210,7 +208,8 @@ class ModelComponent(Sourced):
         PositiveInt | None, Field(description="Of a denoiser: heads of its widest attention.")
     ] = None
     latent_pixels_per_token: Annotated[
-        PositiveInt | None, Field(description="Of a denoiser: latent pixels behind a token of that attention.")
+        PositiveInt | None,
+        Field(description="Of a denoiser: latent pixels behind a token of that attention."),
     ] = None
 
 
