@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,16 @@ def test_a_full_disk_and_a_closed_input_are_told_without_a_traceback() -> None:
         assert done.returncode == 2, done.stderr
         assert told in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_every_verb_is_told_in_a_whole_line_and_every_option_is_described() -> None:
+    listed = gpuwright("--help").stdout.partition("Commands:\n")[2].splitlines()
+    assert listed
+    for line in listed:
+        assert line.endswith("."), line
+        assert not line.endswith("..."), line
+        shown = gpuwright(line.split()[0], "--help").stdout.partition("Options:\n")[2]
+        assert shown
+        for option in re.split(r"\n(?=  -)", shown):
+            words = re.sub(r"-\S+|\[[^]]*\]|[A-Z]+\b|,", " ", option).split()
+            assert words, option

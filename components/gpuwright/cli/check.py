@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 @click.command(name="check")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json for programs.",
+)
 def command(paths: tuple[str, ...], format_: str) -> int:
     """Judge specs, plans, Pulumi previews and states by the rules.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gpuwright.sandbox.render import Cost, Finding
 
 
-@click.command("preview")
+@click.command("preview", short_help="Show what a stack would deploy, what it costs and breaks.")
 @click.option("-s", "--stack", help="The stack; left out, dev-aws, or else the first development stack.")
 @click.option(
     "--format",

@@ -7,7 +7,11 @@ from pathlib import Path
 import click
 
 
-@click.command("sandbox", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(
+    "sandbox",
+    short_help="Run a command, such as pulumi, on stand-in clouds.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
