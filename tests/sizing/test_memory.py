@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from gpuwright import catalog
 from gpuwright.errors import InputError
-from gpuwright.sizing import GPU_MEMORY_UTILIZATION, Basis, Load, Run, decoder, fit
+from gpuwright.sizing import GPU_MEMORY_UTILIZATION, Load, Run, decoder, fit
 from gpuwright.sizing.memory import (
     GIB,
+    Verdict,
     accelerator_share_of_kv_cache,
-    activations_bytes,
     kv_cache_bytes,
     kv_cache_bytes_per_token,
-    weights_bytes,
 )
+from gpuwright.sizing.servers import visible_bytes
 
 BF16 = Run(weights_precision="bf16", kv_cache_precision="bf16")
 CHAT = Load(concurrency=16, prompt_tokens=512, output_tokens=256, max_model_len=4096)
@@ -57,34 +57,13 @@ def test_heads_fewer_than_accelerators_are_repeated_and_a_latent_is_whole_on_eac
     assert accelerator_share_of_kv_cache(model("deepseek-ai/DeepSeek-R1"), 8) == 1
 
 
-def test_weights_are_parameters_times_bytes_or_the_published_size() -> None:
-    assert weights_bytes(model("meta-llama/Llama-2-7b-hf"), "bf16") == (6_738_417_664 * 2, Basis.DERIVED)
-    published = catalog.model("Qwen/Qwen2.5-7B").weights_bytes
-    assert weights_bytes(model("Qwen/Qwen2.5-7B"), "bf16")[0] in (published, 7_615_616_512 * 2)
-
-
-def test_four_bit_weights_keep_embeddings_in_16_bits_and_pay_for_their_scales() -> None:
-    # 32,000 · 4,096 · 2 embeddings at 2 bytes; the rest at 4 bits and (16 + 4) / 128 of scale and zero point.
-    embeddings = 32_000 * 4_096 * 2
-    expected = (6_738_417_664 - embeddings) * (4 + 20 / 128) / 8 + embeddings * 2
-    assert weights_bytes(model("meta-llama/Llama-2-7b-hf"), "awq")[0] == pytest.approx(expected, abs=1)
-
-
-def test_activations_follow_the_servers_profiled_peak() -> None:
-    # 2,048 tokens · 2 bytes · (3 · 14,336 + 3 · 4,096) and the logits of one sequence twice in 32 bits.
-    assert (
-        activations_bytes(model("meta-llama/Llama-3.1-8B"), BF16, 1)
-        == 2048 * 2 * 3 * (14_336 + 4_096) + 128_256 * 8
-    )
-
-
 def test_llama_2_7b_for_sixteen_chats_fits_an_a10g_and_not_a_t4() -> None:
     llama = model("meta-llama/Llama-2-7b-hf")
     on_a10g = fit(llama, catalog.accelerator("A10G"), CHAT, BF16)
     assert on_a10g.fits
     assert on_a10g.weights_gib == pytest.approx(12.551, abs=0.001)
     assert on_a10g.kv_cache_gib == pytest.approx(16 * 768 * 524_288 / GIB)
-    assert on_a10g.usable_gib == pytest.approx(23_028 / 1024 * GPU_MEMORY_UTILIZATION)
+    assert on_a10g.usable_gib == pytest.approx(visible_bytes(23_028) / GIB * GPU_MEMORY_UTILIZATION)
     assert on_a10g.max_concurrency >= 16
     assert not fit(llama, catalog.accelerator("T4"), CHAT, BF16).fits
 
@@ -144,4 +123,15 @@ def test_what_fits_has_room_for_its_concurrency(model, device, load) -> None:
     memory = sized(model, device, load)
     if memory.fits:
         assert memory.max_concurrency >= load.concurrency
-        assert memory.kv_cache_tokens >= load.concurrency * load.tokens_per_request - 1
+
+
+@given(a_model, a_device, a_load)
+def test_the_parts_add_up_and_the_verdict_agrees_with_them(model, device, load) -> None:
+    memory = sized(model, device, load)
+    parts = memory.weights_gib + memory.kv_cache_gib + memory.activations_gib + memory.runtime_gib
+    assert memory.total_gib == pytest.approx(parts)
+    assert memory.fits == (memory.margin_gib >= 0)
+    if memory.verdict is not Verdict.TIGHT:
+        assert (memory.verdict is Verdict.FITS) == memory.fits
+    else:
+        assert abs(memory.margin_gib) < memory.uncertainty_gib

@@ -31,6 +31,13 @@ class Decoder:
         dtype: Type of the published weights.
         quantization: Method that the published weights are quantized with.
         weights_bytes: Published size of the weights, bytes; 0 where unknown.
+        cache_layers: Layers that cache something for each token.
+        sliding_cached_per_layer: Numbers that a sliding layer caches for one token.
+        state_bytes: What the layers without attention keep of one sequence, whatever its length.
+        vision_params: Parameters of the vision tower, which is not quantized.
+        expert_params: Parameters of all routed experts.
+        expert_width: Width of one expert.
+        max_position: Longest context that the model was trained for, tokens; 0 where unknown.
     """
 
     id: str
@@ -51,6 +58,18 @@ class Decoder:
     dtype: str | None
     quantization: str | None
     weights_bytes: int
+    cache_layers: int
+    sliding_cached_per_layer: int
+    state_bytes: int = 0
+    vision_params: int = 0
+    expert_params: int = 0
+    expert_width: int = 0
+    max_position: int = 0
+
+    @property
+    def embedding_params(self) -> int:
+        """Parameters of input embedding and output head, once where they are one."""
+        return self.vocab_size * self.hidden_size * (1 if self.tied_embeddings else 2)
 
 
 NEEDED = ("params_total", "layers", "hidden_size", "attention_heads", "vocab_size")
@@ -90,6 +109,11 @@ def decoder(model: Model, where: str = "") -> Decoder:
         dtype=model.dtype,
         quantization=model.quantization,
         weights_bytes=model.weights_bytes or 0,
+        cache_layers=model.layers or 0,
+        sliding_cached_per_layer=_cached_per_layer(model),
+        expert_params=_expert_params(model, values["hidden_size"]),
+        expert_width=model.moe_intermediate_size or 0,
+        max_position=model.max_position or 0,
         **values,
     )
 
@@ -106,3 +130,11 @@ def _cached_per_layer(model: Model) -> int:
     if model.kv_lora_rank:
         return model.kv_lora_rank + (model.qk_rope_head_dim or 0)
     return 2 * (model.kv_heads or 0) * (model.head_dim or 0)
+
+
+def _expert_params(model: Model, hidden_size: int) -> int:
+    """Return the parameters of all routed experts: gate, up and down projection of each."""
+    if not model.experts:
+        return 0
+    width = model.moe_intermediate_size or model.intermediate_size or 0
+    return ((model.layers or 0) - model.dense_layers) * model.experts * 3 * hidden_size * width

@@ -6,31 +6,73 @@ the activations and what lives outside the allocator are taken from that, and th
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 from gpuwright.catalog import Accelerator
 from gpuwright.sizing.basis import Basis
 from gpuwright.sizing.decoder import Decoder
+from gpuwright.sizing.kv_cache import (
+    KV_CACHE_BYTES,
+    accelerator_share_of_kv_cache,
+    kv_cache_bytes,
+    kv_cache_bytes_per_token,
+)
 from gpuwright.sizing.run import Run
+from gpuwright.sizing.servers import Budget, Shape, budget, visible_bytes, vllm
+from gpuwright.sizing.servers.budget import GIB, MIB
+from gpuwright.sizing.weights import (
+    FULL_BYTES,
+    QUANTIZED_BITS,
+    accelerator_weights_bytes,
+    most_layers,
+    weights_bytes,
+)
 
-GIB = 1024**3
-MIB = 1024**2
+__all__ = [
+    "FULL_BYTES",
+    "GIB",
+    "KV_CACHE_BYTES",
+    "MIB",
+    "QUANTIZED_BITS",
+    "Load",
+    "Memory",
+    "Verdict",
+    "accelerator_share_of_kv_cache",
+    "fit",
+    "kv_cache_bytes",
+    "kv_cache_bytes_per_token",
+    "weights_bytes",
+]
 
-NON_TORCH_GIB = 0.35
-"""GiB that a vLLM process holds outside PyTorch's allocator: CUDA context and libraries. From start-up logs
-(vllm-project/vllm#10517, #15815: 0.30 to 0.35)."""
+WEIGHTS_UNCERTAINTY = {
+    Basis.MEASURED: 0.005,
+    Basis.DERIVED: 0.005,
+    Basis.CALIBRATED: 0.02,
+    Basis.ESTIMATED: 0.02,
+}
+"""Part by which loaded weights may exceed the number: published sizes are rounded, and quantizers leave out more."""
 
-COLLECTIVES_GIB = 0.25
-"""GiB more when accelerators share a layer: NCCL and all-reduce buffers. Estimate: the logs do not tell it."""
+ACTIVATIONS_UNCERTAINTY = 0.3
+"""Part by which a profiled peak may exceed the formula. Our choice after the calibration rows."""
 
-QUANTIZED_BITS = {"awq": 4 + 20 / 128, "gptq": 4 + 20 / 128, "mxfp4": 4 + 8 / 32, "int8": 8, "fp8": 8}
-"""Bits of one quantized weight with its share of the scales: AWQ and GPTQ keep a 16-bit scale and a 4-bit zero
-point for 128 weights (their published default), MXFP4 an 8-bit scale for 32 (OCP Microscaling specification 1.0).
-"""
+RUNTIME_UNCERTAINTY_GIB = 0.3
+COLLECTIVES_UNCERTAINTY_GIB = 0.7
+"""GiB of one accelerator that versions, drivers and links differ by, alone and where accelerators share a layer."""
 
-FULL_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
-KV_CACHE_BYTES = {"bf16": 2, "fp16": 2, "fp8": 1}
+VISION_UNCERTAINTY_GIB = 1.5
+"""GiB of one accelerator that profiling the largest image may take. Estimate."""
+
+
+class Verdict(StrEnum):
+    """Whether a replica starts and holds its concurrency."""
+
+    FITS = "fits"
+    """It does, with more to spare than the estimate may be off by."""
+    TIGHT = "tight"
+    """It may do so or not: the difference is smaller than what the estimate may be off by."""
+    DOES_NOT_FIT = "does not fit"
+    """It does not, by more than the estimate may be off by."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +87,14 @@ class Memory:
         kv_cache_gib: KV cache that the asked-for concurrency needs.
         activations_gib: Peak of the activations in one prefill step.
         runtime_gib: CUDA context, libraries and communication buffers.
-        total_gib: The sum.
-        usable_gib: Memory fraction × what the driver shows.
+        total_gib: The sum, the fullest accelerator counted for each.
+        usable_gib: Memory fraction × what a process finds.
         kv_cache_tokens: Tokens that the KV cache will hold: what the server reports at start.
         max_concurrency: Typical requests that fit the KV cache at the same time.
+        kv_cache_left_gib: What the server has left for the KV cache.
+        outside_gib: What it takes beyond the fraction, such as CUDA graphs.
+        outside_usable_gib: What there is beyond the fraction.
+        uncertainty_gib: What the estimate may be off by.
     """
 
     weights_gib: float
@@ -61,11 +107,28 @@ class Memory:
     usable_gib: float
     kv_cache_tokens: int
     max_concurrency: int
+    kv_cache_left_gib: float = 0.0
+    outside_gib: float = 0.0
+    outside_usable_gib: float = 0.0
+    uncertainty_gib: float = 0.0
 
     @property
     def fits(self) -> bool:
-        """Whether the replica starts and holds its concurrency."""
-        return self.total_gib <= self.usable_gib
+        """Whether the replica starts and holds its concurrency, by the likeliest numbers."""
+        return self.margin_gib >= 0
+
+    @property
+    def margin_gib(self) -> float:
+        """What is left over; below zero what is lacking, inside the fraction or beside it."""
+        inside = self.usable_gib - self.total_gib
+        return min(inside, self.outside_usable_gib - self.outside_gib) if self.outside_gib else inside
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it fits, with what the estimate may be off by in mind."""
+        if abs(self.margin_gib) < self.uncertainty_gib:
+            return Verdict.TIGHT
+        return Verdict.FITS if self.fits else Verdict.DOES_NOT_FIT
 
 
 @dataclass(frozen=True)
@@ -90,74 +153,64 @@ class Load:
         return self.prompt_tokens + self.output_tokens
 
 
-def weights_bytes(model: Decoder, precision: str) -> tuple[int, Basis]:
-    """Return the bytes of a model's weights in a precision, and how that is known.
-
-    Quantization touches the layers; the embedding and the output head stay in 16 bits.
-    """
-    if model.weights_bytes and precision in (model.quantization, model.dtype):
-        return model.weights_bytes, Basis.MEASURED
-    if precision in FULL_BYTES:
-        return model.params_total * FULL_BYTES[precision], Basis.DERIVED
-    embeddings = model.vocab_size * model.hidden_size * (1 if model.tied_embeddings else 2)
-    quantized = (model.params_total - embeddings) * QUANTIZED_BITS[precision] / 8
-    return math.ceil(quantized + embeddings * 2), Basis.ESTIMATED
-
-
-def kv_cache_bytes_per_token(model: Decoder, precision: str) -> int:
-    """Return the KV cache that one token occupies, summed over all layers, before any window is full."""
-    return model.cached_per_layer * KV_CACHE_BYTES[precision] * model.layers
-
-
-def kv_cache_bytes(model: Decoder, precision: str, tokens: int) -> int:
-    """Return the KV cache of one request of that many tokens; a sliding layer keeps no more than its window."""
-    windowed = min(tokens, model.sliding_window) if model.sliding_window else tokens
-    positions = (model.layers - model.sliding_layers) * tokens + model.sliding_layers * windowed
-    return model.cached_per_layer * KV_CACHE_BYTES[precision] * positions
-
-
-def accelerator_share_of_kv_cache(model: Decoder, tensor_parallel_size: int) -> float:
-    """Return the part of a token's KV cache that each accelerator holds.
-
-    Heads are divided; where there are fewer KV heads than accelerators they are repeated, and a latent
-    cache (MLA) is whole on every one.
-    """
-    return math.ceil(model.kv_heads / tensor_parallel_size) / model.kv_heads
-
-
-def activations_bytes(model: Decoder, run: Run, concurrency: int) -> int:
-    """Return the peak of the activations on one accelerator, in 16 bits.
-
-    One prefill step holds, for each token, gate and up projections with their product (3 × the MLP's width) and
-    three residual streams; sampling holds the logits in 32 bits twice. It reproduces vLLM's profiled peak of
-    Llama 3.1 8B to 1 % (2.07 GiB at 20,000 tokens, 2.99 at 29,000: vllm-project/vllm#10517).
-    """
-    step = run.prefill_tokens * 2 * (3 * model.mlp_width / run.tensor_parallel_size + 3 * model.hidden_size)
-    logits = concurrency * model.vocab_size * 4 * 2
-    return math.ceil(step + logits)
-
-
 def fit(model: Decoder, accelerator: Accelerator, load: Load, run: Run) -> Memory:
-    """Return what one replica needs of its accelerators and what it finds there."""
-    ranks = run.tensor_parallel_size
-    weights, basis = weights_bytes(model, run.weights_precision)
-    share = accelerator_share_of_kv_cache(model, ranks)
-    request = kv_cache_bytes(model, run.kv_cache_precision, load.tokens_per_request) * share
-    longest = kv_cache_bytes(model, run.kv_cache_precision, load.max_model_len) * share
+    """Return what one replica needs of its accelerators and what it finds there.
+
+    Raises:
+        UnknownNameError: The run names a format or a server that nothing is known of.
+    """
+    return fit_in(model, visible_bytes(accelerator.usable_mib), load, run)
+
+
+def fit_in(model: Decoder, visible: float, load: Load, run: Run) -> Memory:
+    """Return the same where a process finds that many bytes on each accelerator."""
+    weights, basis = weights_bytes(model, run.weights_precision, run.group_size)
+    stages, head_is_layer = run.pipeline_parallel_size, run.server == "llama.cpp"
+    on_one = accelerator_weights_bytes(
+        model, weights, run.weights_precision, run.tensor_parallel_size, stages, head_is_layer
+    )
+    sequences = run.max_sequences or load.concurrency
+    shape = Shape(model, run, visible, on_one, sequences, load.max_model_len)
+    server = budget(shape)
+    share = accelerator_share_of_kv_cache(model, run.tensor_parallel_size)
+    if stages > 1:
+        share *= most_layers(model, stages, head_is_layer) / model.layers
+    request = _request_bytes(shape, load.tokens_per_request) * share
+    longest = _request_bytes(shape, load.max_model_len) * share
     needed = max(request * load.concurrency, longest)
-    activations = activations_bytes(model, run, load.concurrency)
-    runtime = (NON_TORCH_GIB + (COLLECTIVES_GIB if ranks > 1 else 0)) * GIB
-    usable = accelerator.usable_mib * MIB * run.gpu_memory_utilization
-    left = max(0.0, usable - weights / ranks - activations - runtime)
+    left = max(0.0, server.left)
+    ranks = run.accelerators
+    taken = on_one - server.host + server.activations + server.runtime
     return Memory(
         weights_gib=weights / GIB,
         weights_basis=basis,
         kv_cache_bytes_per_token=kv_cache_bytes_per_token(model, run.kv_cache_precision),
         kv_cache_gib=needed * ranks / GIB,
-        activations_gib=activations * ranks / GIB,
-        runtime_gib=runtime * ranks / GIB,
-        total_gib=(weights / ranks + needed + activations + runtime) * ranks / GIB,
-        usable_gib=usable * ranks / GIB,
-        kv_cache_tokens=int(left / (request / load.tokens_per_request)),
+        activations_gib=server.activations * ranks / GIB,
+        runtime_gib=server.runtime * ranks / GIB,
+        total_gib=(taken + needed) * ranks / GIB,
+        usable_gib=server.usable * ranks / GIB,
+        kv_cache_tokens=vllm.reported_tokens(shape, left, share)
+        if run.server == "vllm"
+        else int(left / (request / load.tokens_per_request)),
         max_concurrency=int(left / request),
+        kv_cache_left_gib=left * ranks / GIB,
+        outside_gib=server.outside * ranks / GIB,
+        outside_usable_gib=(visible - server.usable) * ranks / GIB,
+        uncertainty_gib=_uncertainty(model, on_one, basis, server, run) * ranks / GIB,
     )
+
+
+def _request_bytes(shape: Shape, tokens: int) -> float:
+    """Return what a request of that many tokens occupies; vLLM's cache depends on its version."""
+    if shape.run.server == "vllm":
+        return vllm.request_bytes(shape.model, shape, tokens)
+    return kv_cache_bytes(shape.model, shape.run.kv_cache_precision, tokens)
+
+
+def _uncertainty(model: Decoder, weights: float, basis: Basis, server: Budget, run: Run) -> float:
+    """Return what the estimate of one accelerator may be off by, bytes."""
+    gib = RUNTIME_UNCERTAINTY_GIB + (COLLECTIVES_UNCERTAINTY_GIB if run.tensor_parallel_size > 1 else 0)
+    gib += VISION_UNCERTAINTY_GIB if model.vision_params else 0
+    part = WEIGHTS_UNCERTAINTY[basis] * weights + ACTIVATIONS_UNCERTAINTY * server.activations
+    return part + gib * GIB

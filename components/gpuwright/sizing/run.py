@@ -22,10 +22,17 @@ class Run:
         kv_cache_precision: Number format of the KV cache.
         tensor_parallel_size: Accelerators that share each layer; must divide the attention heads, which the planner
             checks.
-        gpu_memory_utilization: Fraction of the driver's total that the server may use.
+        gpu_memory_utilization: Fraction of the driver's total that the server may use; of SGLang the static
+            fraction, of TensorRT-LLM the part of what is left that becomes KV cache.
         prefill_tokens: Most tokens of one prefill step.
-        server: Inference server: vllm, sglang, tensorrt-llm, deepspeed or llama.cpp.
-        pipeline_parallel_size: Groups of accelerators that each hold a run of layers.
+        pipeline_parallel_size: Groups of accelerators that hold successive layers.
+        max_sequences: Most requests in one step, --max-num-seqs; none: the load's concurrency.
+        block_size: Tokens of one block of the KV cache.
+        enforce_eager: Whether CUDA graphs are left out.
+        group_size: Weights that share one scale where they are quantized in groups.
+        server: Name of the inference server.
+        server_version: Its version, as in ``0.11.0``; of vLLM may end in (V0) or (V1). None: the newest that the
+            accounting was read from.
     """
 
     weights_precision: str
@@ -33,5 +40,15 @@ class Run:
     tensor_parallel_size: int = 1
     gpu_memory_utilization: float = GPU_MEMORY_UTILIZATION
     prefill_tokens: int = PREFILL_TOKENS
-    server: str = "vllm"
     pipeline_parallel_size: int = 1
+    max_sequences: int | None = None
+    block_size: int = 16
+    enforce_eager: bool = False
+    group_size: int = 128
+    server: str = "vllm"
+    server_version: str | None = None
+
+    @property
+    def accelerators(self) -> int:
+        """Accelerators of one replica."""
+        return self.tensor_parallel_size * self.pipeline_parallel_size
