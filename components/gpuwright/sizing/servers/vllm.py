@@ -47,7 +47,7 @@ LARGE_GIB = 70
 SAMPLING_BYTES_PER_LOGIT = 38.4
 """Bytes that the profiled sampling holds for each request and word: logits in 16 and 32 bits, sorted with 64-bit
 indices, probabilities and their sum. From the peaks 1.42 GiB (Qwen2.5 7B, vllm-project/vllm#13882) and 1.26 GiB
-(Llama 3 8B with one and with two accelerators, vllm-project/vllm#10511), each with 256 requests; nothing of it is divided."""
+(Llama 3 8B with one and with two accelerators, vllm-project/vllm#10511), each with 256 requests; it is not divided."""
 
 SAMPLING_BYTES_PER_LOGIT_WITHOUT_SORT = 11.3
 """The same from 0.26 on, where top-k and top-p no longer sort: 1.44 GiB with 1,024 requests (Llama 3.1 8B on one H100,
