@@ -45,7 +45,13 @@ def __getattr__(name: str) -> Any:
     """Load a name of the public API from the module where it lives."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] != "pulumi":
+            raise
+        needs = f"gpuwright.{name} needs Pulumi. Install it with: pip install 'gpuwright[aws]'."
+        raise ModuleNotFoundError(needs, name=error.name) from None
 
 
 def __dir__() -> list[str]:

@@ -89,3 +89,15 @@ def test_no_verb_rule_or_table_loads_a_cloud_sdk_at_import(tmp_path: Path) -> No
     verbs = [name for name in names if name.startswith("gpuwright.cli.")]
     assert verbs, "no verb was found to import"
     assert import_in_fresh_process(names, tmp_path)["loaded"] == []
+
+
+def test_without_pulumi_a_component_names_the_extra_that_it_needs(tmp_path: Path) -> None:
+    script = (
+        f"import sys; sys.path[:0] = {[str(root) for root in SOURCE_ROOTS]}; sys.modules['pulumi'] = None\n"
+        "try: from gpuwright import GpuInference\n"
+        "except ImportError as error: print(error)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "pip install 'gpuwright[aws]'" in ran.stdout
