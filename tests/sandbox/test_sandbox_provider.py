@@ -81,8 +81,15 @@ def test_the_providers_own_configuration_passes_unchanged(aws: ProviderProcess) 
     news = {"region": "eu-west-1", "version": "7.0.0"}
     answer = aws.stub.CheckConfig(provider_pb2.CheckRequest(urn=VPC, news=struct(news)))
     assert (values(answer.inputs), list(answer.failures)) == (news, [])
-    changed = aws.stub.DiffConfig(provider_pb2.DiffRequest(urn=VPC, news=struct(news)))
-    assert changed.changes == DIFF.DIFF_NONE
+
+
+def test_a_changed_configuration_is_told_so_that_the_engine_takes_it_up(aws: ProviderProcess) -> None:
+    old, new = struct({"region": "eu-west-1"}), struct({"region": "eu-west-2"})
+    request = provider_pb2.DiffRequest(urn=VPC, olds=old, old_inputs=old, news=new)
+    answer = aws.stub.DiffConfig(request)
+    assert (answer.changes, list(answer.diffs), list(answer.replaces)) == (DIFF.DIFF_SOME, ["region"], [])
+    request.news.CopyFrom(old)
+    assert aws.stub.DiffConfig(request).changes == DIFF.DIFF_NONE
 
 
 def test_check_names_what_has_no_name_and_keeps_the_name_afterwards(aws: ProviderProcess) -> None:
@@ -249,6 +256,19 @@ def test_functions_of_the_cloud_are_answered(aws: ProviderProcess) -> None:
     token = "aws:index/getAvailabilityZones:getAvailabilityZones"
     answer = aws.stub.Invoke(provider_pb2.InvokeRequest(tok=token, args=struct({})))
     assert values(getattr(answer, "return"))["names"] == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
+
+
+def test_a_provider_of_another_region_replaces_what_stands_in_the_old_one(aws: ProviderProcess) -> None:
+    inputs = struct({"cidrBlock": "10.0.0.0/16"})
+    made = aws.stub.Create(provider_pb2.CreateRequest(urn=VPC, properties=inputs)).properties
+    request = provider_pb2.DiffRequest(id="id", urn=VPC, olds=made, old_inputs=inputs, news=inputs)
+    assert aws.stub.Diff(request).changes == provider_pb2.DiffResponse.DIFF_NONE
+    aws.stub.Configure(provider_pb2.ConfigureRequest(args=struct({"region": "eu-west-1"})))
+    answer = aws.stub.Diff(request)
+    assert (list(answer.replaces), answer.detailedDiff["region"].inputDiff) == (["region"], False)
+    own = struct({**values(inputs), "region": "us-east-1"})
+    stays = provider_pb2.DiffRequest(id="id", urn=VPC, olds=made, old_inputs=own, news=own)
+    assert aws.stub.Diff(stays).changes == provider_pb2.DiffResponse.DIFF_NONE
 
 
 def test_a_function_without_a_stand_in_fails_by_name(aws: ProviderProcess) -> None:

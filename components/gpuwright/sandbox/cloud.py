@@ -222,6 +222,20 @@ def differences(token: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> l
     return changes
 
 
+def moves(token: str, olds: Mapping[str, Any], new: Mapping[str, Any], place: Place) -> list[PropertyChange]:
+    """Return the change of a deployed resource that stays behind when its provider goes to another region.
+
+    Source: Amazon Web Services provider 6, "Enhanced Region Support": a resource without a region of its own
+    is in the provider's, and a resource cannot change region.
+    """
+    facts = resource_facts(token)
+    if facts is None or "region" not in facts.outputs or not token.startswith("aws:"):
+        return []
+    was = reveal(olds.get("region"))
+    stays = new.get("region") is not None or not was or was == place.region
+    return [] if stays else [PropertyChange("region", Change.UPDATE, replace=True)]
+
+
 def preview_outputs(token: str, inputs: Mapping[str, Any], place: Place) -> dict[str, Any]:
     """Return the outputs of a resource not there yet: its inputs, and what the cloud adds, unknown."""
     facts = resource_facts(token)

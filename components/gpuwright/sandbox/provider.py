@@ -81,8 +81,11 @@ class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=request.news)
 
     def DiffConfig(self, request: Any, context: Any) -> Any:
-        """Say that no change of configuration replaces what was deployed."""
-        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+        """Say what of the configuration changed: where nothing did, the engine keeps the old one at work."""
+        old = _values(request.old_inputs if request.HasField("old_inputs") else request.olds)
+        changed = sorted({change.property for change in cloud.differences("", old, _values(request.news))})
+        some, none = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
+        return provider_pb2.DiffResponse(changes=some if changed else none, diffs=changed)
 
     def Configure(self, request: Any, context: Any) -> Any:
         """Take region, project and default tags from the provider's configuration."""
@@ -115,12 +118,16 @@ class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
         """Compare the inputs of the deployed resource with the new ones, property by property."""
         token, _ = _type_and_name(request.urn)
         old = _values(request.old_inputs if request.HasField("old_inputs") else request.olds)
+        new = _values(request.news)
         ignored = tuple(request.ignoreChanges)
-        changes = [
-            change
-            for change in cloud.differences(token, old, _values(request.news))
+        changes = {
+            change.path: change
+            for change in (
+                *cloud.moves(token, _values(request.olds), new, self._place),
+                *cloud.differences(token, old, new),
+            )
             if not any(_covers(path, change.path) for path in ignored)
-        ]
+        }.values()
         return provider_pb2.DiffResponse(
             changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
             diffs=sorted({change.property for change in changes}),
@@ -128,7 +135,7 @@ class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
             hasDetailedDiff=True,
             detailedDiff={
                 change.path: provider_pb2.PropertyDiff(
-                    kind=_KINDS[change.kind, change.replace], inputDiff=True
+                    kind=_KINDS[change.kind, change.replace], inputDiff=change.property in {*old, *new}
                 )
                 for change in changes
             },
