@@ -114,7 +114,7 @@ class Spec(Document):
         description="A named set of defaults from the catalog, which fills in what the spec leaves out.",
     )
     cloud: StrictStr | None = Field(default=None, description="The cloud to rent from.")
-    region: Annotated[StrictStr, StringConstraints(pattern=r"^[a-z]+(-[a-z]+)+-?\d+$")] | None = Field(
+    region: Annotated[StrictStr, StringConstraints(pattern=r"^[a-z]+\d*(-[a-z]+)*-?\d*$")] | None = Field(
         default=None, description="The cloud's region."
     )
     environment: Environment | None = Field(

@@ -22,7 +22,6 @@ pytestmark = pytest.mark.skipif(
 SHAPE = {
     "gpu_name": "accelerator",
     "gpu_form_factor": "form_factor",
-    "gpu_count": "accelerator_count",
     "vcpus": "vcpus",
     "memory_gib": "memory_gib",
     "local_ssd_gb": "local_ssd_gb",
@@ -32,7 +31,6 @@ SHAPE = {
     "nvlink_gbps_per_gpu": "nvlink_gb_per_s",
     "ondemand_usd_per_hour": "on_demand_usd_per_hour",
     "spot_usd_per_hour": "spot_usd_per_hour",
-    "price_region": "price_region",
 }
 ACCELERATOR = {
     "gpu": "name",
@@ -118,13 +116,15 @@ def test_an_accelerator_is_carried_over(row: dict[str, str]) -> None:
 )
 def test_an_instance_type_is_carried_over(row: dict[str, str]) -> None:
     held = catalog.instance_type(row["cloud"], row["instance_type"])
-    assert differences(row, SHAPE, held) == {}
+    assert differences({**row, "rdma": row["rdma"] or "erdma"}, SHAPE, held) == {}
+    assert held.accelerator_count * held.accelerator_fraction == value(row["gpu_count"])
     assert catalog.accelerator(held.accelerator, held.form_factor).memory_gib == value(
         row["gpu_memory_gib_each"]
     )
     dated = row["price_date"] not in ("", "undated")
     assert held.price_date == (date.fromisoformat(row["price_date"]) if dated else None)
-    assert held.source.partition("; NUMA: ")[0] == row["source"]
+    assert held.price_region == row["price_region"]
+    assert held.source.partition("; NUMA: ")[0] == row["source"].replace("find_string", "code-index id")
     assert words(all_notes(held)) == words(row["notes"])
 
 

@@ -44,7 +44,7 @@ def test_an_accelerator_in_two_forms_is_not_guessed() -> None:
     [
         (lambda: catalog.accelerator("L40"), "L40S"),
         (lambda: catalog.accelerator("L4", "SXM5"), "PCIe"),
-        (lambda: catalog.instance_types("azure"), "aws, gcp"),
+        (lambda: catalog.instance_types("ibm"), "alibaba, aws, azure, gcp, oci"),
         (lambda: catalog.instance_type("aws", "g5.4xlrge"), "g5.4xlarge"),
         (lambda: catalog.instance_type("gcp", "g5.4xlarge"), "a2-highgpu-1g"),
         (lambda: catalog.find_instance_type("g2-standard-61"), "g2-standard-16"),

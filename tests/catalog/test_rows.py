@@ -97,7 +97,7 @@ def test_every_model_is_found_by_an_id_that_begins_its_row() -> None:
             "servers",
             {"quantizations": [{"name": "awq", "min_compute_capability": 7.5, "source": "s", "x": 1}]},
         ),
-        ("prices/aws", {"usd": 0}),
+        ("prices/aws", {"usd": -1}),
         ("prices/gcp", {"price_date": "soon"}),
         ("commitments/gcp", {"one_year_discount": 1.0}),
         ("profiles/7b-online", {"floors": {"vcpus": 16}}),

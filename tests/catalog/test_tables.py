@@ -43,7 +43,11 @@ def test_every_table_in_the_folder_is_loaded() -> None:
     loaded = ["accelerators.yaml", "models.yaml", "servers.yaml"]
     loaded += [f"instance_types/{cloud}.yaml" for cloud in catalog.clouds()]
     loaded += [f"profiles/{profile.name}.yaml" for profile in catalog.profiles()]
-    loaded += [f"{folder}/{cloud}.yaml" for folder in ("prices", "commitments") for cloud in catalog.clouds()]
+    loaded += [
+        f"{folder}/{cloud}.yaml"
+        for folder in ("prices", "commitments")
+        for cloud in catalog._yaml_files(folder)
+    ]
     assert yaml_files(files(catalog)) == sorted(loaded)
 
 
@@ -62,7 +66,13 @@ def test_every_source_of_a_table_is_named_by_a_row(path: str) -> None:
 
 def test_the_catalog_holds_what_it_says() -> None:
     assert len(catalog.accelerators()) == 29
-    assert {cloud: len(catalog.instance_types(cloud)) for cloud in catalog.clouds()} == {"aws": 44, "gcp": 33}
+    assert {cloud: len(catalog.instance_types(cloud)) for cloud in catalog.clouds()} == {
+        "alibaba": 17,
+        "aws": 44,
+        "azure": 18,
+        "gcp": 33,
+        "oci": 6,
+    }
     assert Counter(model.kind for model in MODELS) == {
         "decoder": 52,
         "encoder-decoder": 3,
@@ -140,11 +150,37 @@ def test_nvlink_is_rated_only_where_the_accelerators_are_joined_by_it(each: Inst
 
 
 @pytest.mark.parametrize("each", INSTANCE_TYPES, ids=instance_name)
-def test_spot_is_cheaper_than_on_demand_and_one_of_them_is_known(each: InstanceType) -> None:
+def test_spot_is_cheaper_than_on_demand_and_what_has_a_price_has_its_region(each: InstanceType) -> None:
     prices = [price for price in (each.spot_usd_per_hour, each.on_demand_usd_per_hour) if price is not None]
-    assert prices
     assert prices == sorted(prices)
-    assert each.price_region
+    assert each.price_region or not prices
+
+
+def test_a_price_is_missing_only_where_the_list_is_in_another_currency_or_no_list_has_it() -> None:
+    without = [each for each in INSTANCE_TYPES if not (each.on_demand_usd_per_hour or each.spot_usd_per_hour)]
+    assert {each.cloud for each in without} == {"alibaba"}
+    assert sum("list price CNY" in each.notes for each in without) == 15
+
+
+def test_a_slice_is_a_part_of_one_device_and_has_that_part_of_its_memory() -> None:
+    slices = {each.name: each for each in INSTANCE_TYPES if each.is_slice}
+    memory = {name: catalog.accelerator_of(each).memory_gib for name, each in slices.items()}
+    assert memory == {
+        "Standard_NV6ads_A10_v5": 4,
+        "Standard_NV12ads_A10_v5": 8,
+        "Standard_NV18ads_A10_v5": 12,
+    }
+    for each in slices.values():
+        assert each.accelerator_count == 1
+        assert f"vGPU slice, {memory[each.name]} GiB" in each.notes
+        assert catalog.accelerator_of(each).usable_mib < 0.51 * catalog.accelerator("A10").usable_mib
+
+
+def test_a_price_for_all_regions_is_the_price_in_each() -> None:
+    everywhere, somewhere = (catalog.find_instance_type(name) for name in ("BM.GPU.H100.8", "g5.4xlarge"))
+    assert everywhere.priced_in("eu-frankfurt-1")
+    assert somewhere.priced_in("us-east-1")
+    assert not somewhere.priced_in("eu-west-1")
 
 
 @pytest.mark.parametrize("each", INSTANCE_TYPES, ids=instance_name)
@@ -162,6 +198,9 @@ def test_the_sustained_network_is_no_more_than_the_burst(each: InstanceType) -> 
         ("p4de.24xlarge", "A100-80", 8, 96, 1152, 8000, 400, "efa"),
         ("p5.48xlarge", "H100-80", 8, 192, 2048, 30400, 3200, "efa"),
         ("a2-highgpu-2g", "A100-40", 2, 24, 170, 0, 32, "none"),
+        ("Standard_ND96isr_H100_v5", "H100-80", 8, 96, 1900, 30720, 3200, "infiniband"),
+        ("BM.GPU.H100.8", "H100-80", 8, 224, 2048, 61440, 3200, "roce"),
+        ("ecs.ebmgn7ex.32xlarge", "A100-80", 8, 128, 1024, 0, 160, "erdma"),
     ],
 )
 def test_well_known_shapes_are_as_the_clouds_document_them(
@@ -182,6 +221,7 @@ def test_well_known_shapes_are_as_the_clouds_document_them(
 
 def test_what_is_not_sold_on_demand_says_so() -> None:
     without = {each.name for each in INSTANCE_TYPES if each.on_demand_usd_per_hour is None}
+    without -= {each.name for each in INSTANCE_TYPES if each.cloud == "alibaba"}
     assert without == {"p5e.48xlarge", "a4-highgpu-8g"}
     assert all(
         "on-demand" in each.notes or "on demand" in each.notes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,6 +41,7 @@ __all__ = [
     "Server",
     "ServicePrice",
     "accelerator",
+    "accelerator_of",
     "accelerators",
     "clouds",
     "commitment",
@@ -98,6 +99,23 @@ def accelerator(name: str, form_factor: str | None = None, *, where: str = "acce
         choices = " and ".join(each.form_factor for each in named)
         raise InputError.of(where, f"{name!r} comes as {choices}, which differ.", "Give the form factor too.")
     return named[0]
+
+
+@cache
+def accelerator_of(each: InstanceType) -> Accelerator:
+    """Return the accelerator of an instance type; of a slice, that part of its memory and its peaks."""
+    whole, part = accelerator(each.accelerator, each.form_factor), each.accelerator_fraction
+    if part == 1:
+        return whole
+    return replace(
+        whole,
+        memory_gib=round(whole.memory_gib * part),
+        usable_mib=int(whole.usable_mib * part),
+        memory_bandwidth_gb_per_s=whole.memory_bandwidth_gb_per_s * part,
+        fp16_dense_tflops=whole.fp16_dense_tflops * part,
+        fp8_dense_tflops=whole.fp8_dense_tflops and whole.fp8_dense_tflops * part,
+        int8_dense_tops=whole.int8_dense_tops and whole.int8_dense_tops * part,
+    )
 
 
 def clouds() -> tuple[str, ...]:
@@ -209,31 +227,22 @@ def profile(name: str, *, where: str = "profile") -> Profile:
 
 
 @cache
-def service_prices(cloud: str, *, where: str = "cloud") -> Mapping[str, ServicePrice]:
-    """Return the prices of what one cloud sells beside machines, by name.
-
-    Raises:
-        UnknownNameError: The catalog has no prices of that cloud.
-    """
-    rows = _cloud_rows("prices", cloud, where)
-    return {row["name"]: _build(ServicePrice, row) for row in rows}
+def service_prices(cloud: str) -> Mapping[str, ServicePrice]:
+    """Return the prices of what one cloud sells beside machines, by name; none where the catalog has no table."""
+    return {row["name"]: _build(ServicePrice, row) for row in _cloud_rows("prices", cloud)}
 
 
 @cache
-def commitments(cloud: str, *, where: str = "cloud") -> tuple[Commitment, ...]:
-    """Return the discounts that one cloud gives for a term of one or three years; the general ones last.
-
-    Raises:
-        UnknownNameError: The catalog has none of that cloud.
-    """
-    return tuple(_build(Commitment, row) for row in _cloud_rows("commitments", cloud, where))
+def commitments(cloud: str) -> tuple[Commitment, ...]:
+    """Return the discounts that one cloud gives for a term of one or three years; the general row last."""
+    return tuple(_build(Commitment, row) for row in _cloud_rows("commitments", cloud))
 
 
-def commitment(each: InstanceType) -> Commitment:
-    """Return the discounts on one instance type: its family's, or those that stand for all others."""
-    *listed, general = commitments(each.cloud)
-    of_family = (row for row in listed if each.name.startswith((f"{row.family}.", f"{row.family}-")))
-    return next(of_family, general)
+def commitment(each: InstanceType) -> Commitment | None:
+    """Return the discounts on one instance type: its family's, or the general ones of its cloud; None without."""
+    rows = commitments(each.cloud)
+    of_family = (row for row in rows if each.name.startswith((f"{row.family}.", f"{row.family}-")))
+    return next(of_family, rows[-1] if rows else None)
 
 
 def _unknown(where: str, kind: str, given: str, known: Iterable[str], fix: str = "") -> UnknownNameError:
@@ -251,11 +260,9 @@ def _instance_types(cloud: str) -> tuple[InstanceType, ...]:
     return tuple(_build(InstanceType, {"cloud": cloud, **row}) for row in rows)
 
 
-def _cloud_rows(folder: str, cloud: str, where: str) -> list[dict[str, Any]]:
-    known = _yaml_files(folder)
-    if cloud not in known:
-        raise _unknown(where, "cloud", cloud, known)
-    return [{"cloud": cloud, **row} for row in _rows(f"{folder}/{cloud}.yaml")]
+def _cloud_rows(folder: str, cloud: str) -> list[dict[str, Any]]:
+    found = cloud in _yaml_files(folder)
+    return [{"cloud": cloud, **row} for row in _rows(f"{folder}/{cloud}.yaml")] if found else []
 
 
 @cache

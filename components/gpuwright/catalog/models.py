@@ -26,7 +26,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Text = Annotated[str, Field(min_length=1)]
 
 FormFactor = Literal["PCIe", "SXM2", "SXM4", "SXM5", "SXM6"]
-Rdma = Literal["none", "efa", "roce", "infiniband", "gpudirect-tcpx"]
+Rdma = Literal["none", "efa", "erdma", "roce", "infiniband", "gpudirect-tcpx"]
 Interconnect = Literal["none", "pcie", "nvlink-bridge", "nvlink", "nvswitch"]
 ModelKind = Literal["decoder", "encoder-decoder", "diffusion", "embedding", "reranker", "vision", "classical"]
 Attention = Literal["mha", "gqa", "mqa", "mla", "hybrid"]
@@ -112,6 +112,10 @@ class InstanceType(Row):
     accelerator: Annotated[str, Field(description="Name of the accelerator, a row of the accelerators.")]
     form_factor: Annotated[FormFactor, Field(description="Form factor of the accelerator.")]
     accelerator_count: Annotated[PositiveInt, Field(description="Accelerators in one machine.")]
+    accelerator_fraction: Annotated[
+        PositiveFloat,
+        Field(le=1, description="Part of a device that the machine gets; below 1 it is a vGPU slice."),
+    ] = 1.0
     vcpus: Annotated[PositiveInt, Field(description="Virtual CPUs as the cloud sells them.")]
     memory_gib: Annotated[PositiveFloat, Field(description="System memory, GiB.")]
     local_ssd_gb: Annotated[
@@ -143,10 +147,24 @@ class InstanceType(Row):
     spot_usd_per_hour: Annotated[
         PositiveFloat | None, Field(description="Representative spot price in price_region; spot moves.")
     ] = None
-    price_region: Annotated[str, Field(description="The one region that both prices are of.")]
+    price_region: Annotated[
+        str,
+        Field(
+            description="The one region that both prices are of; all…: any region; empty: no price is known."
+        ),
+    ] = ""
     price_date: Annotated[
         date | None, Field(description="Date of the on-demand price; none: the snapshot carries no date.")
     ] = None
+
+    @property
+    def is_slice(self) -> bool:
+        """Return whether it has a part of a device only, which no server here runs on."""
+        return self.accelerator_fraction < 1
+
+    def priced_in(self, region: str) -> bool:
+        """Return whether its prices are those of that region."""
+        return self.price_region == region or self.price_region.startswith("all ")
 
     @property
     def sustained_network_gbps(self) -> float:
@@ -159,7 +177,7 @@ class ServicePrice(Row):
 
     cloud: Annotated[str, Field(description="Cloud that sells it; with the name it is the key.")]
     name: Annotated[str, Field(description="What is billed, with its unit: nat-gateway-hour.")]
-    usd: Annotated[PositiveFloat, Field(description="Price of one unit, US dollars.")]
+    usd: Annotated[NonNegativeFloat, Field(description="Price of one unit, US dollars; 0: free.")]
     unit: Annotated[str, Field(description="The unit in words.")]
     price_region: Annotated[str, Field(description="Region that the price is of.")]
     price_date: Annotated[date | None, Field(description="Date of the price; none: its source has none.")] = (
@@ -252,6 +270,23 @@ class Model(Sourced):
     sliding_layers: Annotated[
         NonNegativeInt, Field(description="Layers whose attention sees the sliding window only.")
     ] = 0
+    sliding_kv_heads: Annotated[
+        PositiveInt | None, Field(description="KV heads of a sliding layer where they are not kv_heads.")
+    ] = None
+    sliding_head_dim: Annotated[
+        PositiveInt | None, Field(description="Head width of a sliding layer where it is not head_dim.")
+    ] = None
+    attention_layers: Annotated[
+        NonNegativeInt | None,
+        Field(description="Layers with attention; none: all. The others keep a state (Mamba, linear attention)."),
+    ] = None
+    state_bytes: Annotated[
+        PositiveInt | None,
+        Field(description="Bytes that layers without attention keep of one sequence, whatever its length."),
+    ] = None
+    vision_params: Annotated[
+        PositiveInt | None, Field(description="Of params_total those of vision or audio towers, kept in 16 bits.")
+    ] = None
     kv_lora_rank: Annotated[PositiveInt | None, Field(description="Rank of the cached MLA latent.")] = None
     qk_rope_head_dim: Annotated[
         PositiveInt | None, Field(description="Width of the rotary part cached beside the MLA latent.")

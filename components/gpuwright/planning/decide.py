@@ -61,7 +61,13 @@ s).
 SLOW_ANSWER_FACTOR = 1.5
 """The longest answer is taken as its estimate times this."""
 
-VOLUME_TYPE = {"aws": "gp3", "gcp": "pd-ssd"}
+VOLUME_TYPE = {
+    "aws": "gp3",
+    "gcp": "pd-ssd",
+    "azure": "Premium_LRS",
+    "oci": "balanced",
+    "alibaba": "cloud_essd",
+}
 NEAREST = 3
 
 
@@ -268,7 +274,7 @@ def _cold_start(chosen: Candidate) -> tuple[PlannedStep, ...]:
 def _cost(request: Request, winner: Priced) -> PlannedCost:
     instance = winner.candidate.instance
     spot = request.purchase_option == "spot"
-    measured = request.region == instance.price_region and not spot
+    measured = instance.priced_in(request.region) and not spot
     return PlannedCost(
         usd_per_hour=round(winner.usd_per_hour, 4),
         usd_per_month=round(winner.usd_per_hour * HOURS_PER_MONTH, 2),
@@ -361,7 +367,7 @@ def _plural(one: str, count: int, many: str | None = None) -> str:
 
 
 def _warnings(request: Request, chosen: Candidate) -> Iterator[str]:
-    if request.region != chosen.instance.price_region:
+    if not chosen.instance.priced_in(request.region):
         priced = chosen.instance.price_region
         yield f"prices are those of {priced}; {request.region} may differ, often by 5 to 25 %"
     if request.purchase_option == "spot":

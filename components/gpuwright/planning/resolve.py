@@ -30,8 +30,20 @@ DEFAULTS: Mapping[str, Any] = {
     "revision": "main",
     "tags": {},
 }
-DEFAULT_REGION = {"aws": "us-east-1", "gcp": "us-central1"}
-REGION_FORM = {"aws": r"[a-z]{2}(-[a-z]+)+-[0-9]+", "gcp": r"[a-z]+-[a-z]+[0-9]+"}
+DEFAULT_REGION = {
+    "aws": "us-east-1",
+    "gcp": "us-central1",
+    "azure": "eastus",
+    "oci": "us-ashburn-1",
+    "alibaba": "cn-beijing",
+}
+REGION_FORM = {
+    "aws": r"[a-z]{2}(-[a-z]+)+-[0-9]+",
+    "gcp": r"[a-z]+-[a-z]+[0-9]+",
+    "azure": r"[a-z]+[0-9]?",
+    "oci": r"[a-z]{2}-[a-z]+-[0-9]+",
+    "alibaba": r"[a-z]{2}-[a-z]+(-[0-9]+)?",
+}
 """How each cloud writes its regions; whether there is such a region, the cloud knows."""
 DEFAULT_MAX_MODEL_LEN = 4096
 MOST_REQUESTS_PER_SECOND = 1e9

@@ -120,7 +120,7 @@ def nearest_misses(found: list[Candidate]) -> list[Candidate]:
 
 def serving_facts(subject: str, request: Request, instance: InstanceType, memory: Memory) -> Serving:
     """Return what the memory rules judge: the model on one of the shape's accelerators."""
-    device = catalog.accelerator(instance.accelerator, instance.form_factor)
+    device = catalog.accelerator_of(instance)
     count = instance.accelerator_count
     return Serving(
         subject=subject,
@@ -137,7 +137,7 @@ def serving_facts(subject: str, request: Request, instance: InstanceType, memory
 
 def host_facts(subject: str, instance: InstanceType) -> Host:
     """Return what the ratio rules judge: the shape around its accelerators."""
-    device = catalog.accelerator(instance.accelerator, instance.form_factor)
+    device = catalog.accelerator_of(instance)
     return Host(
         subject=subject,
         instance_type=instance.name,
@@ -151,7 +151,7 @@ def host_facts(subject: str, instance: InstanceType) -> Host:
 
 
 def _consider(instance: InstanceType, request: Request) -> Candidate:
-    device = catalog.accelerator(instance.accelerator, instance.form_factor)
+    device = catalog.accelerator_of(instance)
     price = (
         instance.on_demand_usd_per_hour
         if request.purchase_option == "on-demand"
@@ -166,6 +166,7 @@ def _consider(instance: InstanceType, request: Request) -> Candidate:
     load_lacks = _load_lacks(request, fleet) if memory.fits else []
     carries = memory.fits and not load_lacks
     lacks = (
+        *_slice_lacks(instance),
         *_server_lacks(instance, device, request),
         *_rule_lacks(instance, request, memory, system_disk),
         *_loading_lacks(request, memory, stored),
@@ -275,6 +276,14 @@ def _smallest_fleet(
 
 def _carries(request: Request, fleet: Fleet) -> bool:
     return fleet.memory.fits and not _load_lacks(request, fleet)
+
+
+def _slice_lacks(instance: InstanceType) -> list[Lack]:
+    """Return the lack of a whole device; a slice's share of time and memory was measured with no server."""
+    if not instance.is_slice:
+        return []
+    part = f"{instance.accelerator_fraction:.0%} of one {instance.accelerator}"
+    return [Lack("whole-accelerator", f"has {part} (a vGPU slice), and a server needs a whole one")]
 
 
 def _server_lacks(instance: InstanceType, device: Accelerator, request: Request) -> list[Lack]:
