@@ -1,52 +1,58 @@
-"""How fast a replica answers: a roofline, times the efficiency that servers were measured to reach.
+"""How fast a replica answers: its work, over the rates that servers were measured to reach.
 
-Each decode step reads the weights and the KV cache once (memory bandwidth) and multiplies them (compute);
-the slower of the two is the floor of its time. Prefill is compute. No prediction is above the roofline:
-efficiencies are at most 1, and what is added is only ever time.
+Each decode step reads the weights and the KV cache and multiplies them; prefills of other requests are interleaved;
+layers, all-reduces and requests take time of their own. No prediction is above the roofline: each rate is a part of the
+data sheet's, and all else only adds time.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
-from gpuwright.catalog import Accelerator
+from gpuwright.sizing.basis import Basis
 from gpuwright.sizing.decoder import Decoder
-from gpuwright.sizing.memory import Load, accelerator_share_of_kv_cache, kv_cache_bytes, weights_bytes
+from gpuwright.sizing.efficiency import CALIBRATED, Constants, Efficiency, RunKind, efficiency
+from gpuwright.sizing.memory import Load
+from gpuwright.sizing.roofline import NVLINK_DOMAIN, Hardware, Work, multiplies_fp4, step_floor, work
 from gpuwright.sizing.run import Run
 
-MEMORY_EFFICIENCY = 0.71
-"""Part of the memory bandwidth that vLLM's decode reaches: the median of measured over roofline in
-published vLLM serving runs (most on Hopper; Ampere and Ada are assumed alike, so expect a third of error
-either way)."""
+__all__ = ["Hardware", "Speed", "speed"]
 
-COMPUTE_EFFICIENCY = 0.50
-"""Part of the tensor-core peak that prefill reaches: fitted to the time to first token of Llama 3.1 70B in
-FP8 on H200 with vLLM."""
+COVERAGE = 0.8
+"""Part of measurements that the interval promises to hold."""
 
-STEP_OVERHEAD_SECONDS = 0.0005
-"""Seconds of each decode step that no accelerator works: scheduling and launches behind CUDA graphs.
-Estimate.
-"""
+SPREAD = {RunKind.SERVING: 1.5, RunKind.OFFLINE: 1.5, RunKind.STATIC: 1.5, RunKind.SINGLE: 1.3}
+"""Factor from the likeliest speed down to the interval's low end and up to its high one, by kind of run."""
 
-ALL_REDUCE_LATENCY_SECONDS = {"nvlink": 8e-6, "pcie": 25e-6}
-"""Seconds that one all-reduce takes however small it is. Estimate; two of them a layer when accelerators
-share it.
-"""
+UNMEASURED_SPREAD = 2.0
+"""The same where nothing was measured of the server, or of accelerators of that generation behind it."""
 
-PCIE_GB_PER_S = 25.0
-"""GB/s each way between accelerators without NVLink: PCIe 4.0 x16 less protocol. Estimate."""
+MEASURED_ON = {
+    "vllm": ("Hopper", "Blackwell"),
+    "tensorrt-llm": ("Ampere", "Hopper", "Blackwell"),
+    "sglang": ("Hopper",),
+    "llama.cpp": ("Ampere", "Ada"),
+}
+"""Generations of accelerators that the constants of a server were fitted to."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What one replica does at a load. All of it is an estimate from a calibrated roofline.
+    """What one replica does at a load.
 
     Args:
-        time_to_first_token_ms: From request to first token, without queueing before admission.
+        time_to_first_token_ms: From request to first token; where more requests are there than the KV cache holds,
+            with the wait for a place.
         time_per_output_token_ms: Between two tokens of one answer.
         output_tokens_per_second: Over all requests in flight.
         requests_per_second: Finished requests.
         roofline_output_tokens_per_second: What no server can exceed on this hardware.
+        in_flight: Requests that are answered at the same time.
+        low_output_tokens_per_second: Low end of the interval.
+        high_output_tokens_per_second: High end of the interval, never above the roofline.
+        coverage: Part of measurements that the interval promises to hold, of rate and of time per output token alike.
+        basis: How far the numbers can be trusted.
     """
 
     time_to_first_token_ms: float
@@ -54,110 +60,154 @@ class Speed:
     output_tokens_per_second: float
     requests_per_second: float
     roofline_output_tokens_per_second: float
+    in_flight: float = 0.0
+    low_output_tokens_per_second: float = 0.0
+    high_output_tokens_per_second: float = 0.0
+    coverage: float = COVERAGE
+    basis: Basis = Basis.ESTIMATED
+
+    @property
+    def low_time_per_output_token_ms(self) -> float:
+        """Low end of the interval of the time per output token: the fast one."""
+        return (
+            self.time_per_output_token_ms * self.output_tokens_per_second / self.high_output_tokens_per_second
+        )
+
+    @property
+    def high_time_per_output_token_ms(self) -> float:
+        """High end of the interval of the time per output token: the slow one."""
+        return (
+            self.time_per_output_token_ms * self.output_tokens_per_second / self.low_output_tokens_per_second
+        )
 
 
-@dataclass(frozen=True)
-class Hardware:
-    """The accelerators of one replica.
+def speed(
+    model: Decoder,
+    hardware: Hardware,
+    load: Load,
+    run: Run,
+    kind: RunKind = RunKind.SERVING,
+    most_in_flight: float | None = None,
+    constants: Constants = CALIBRATED,
+) -> Speed:
+    """Return how fast a replica is at a load.
 
     Args:
-        accelerator: The device.
-        nvlink_gb_per_s: NVLink of each, both directions added; 0 where they talk over PCIe.
+        model: The model.
+        hardware: Its accelerators.
+        load: What is asked of it.
+        run: How its server is started.
+        kind: How requests come.
+        most_in_flight: Requests that the KV cache holds; without it, all of the load's are taken to fit.
+        constants: What was fitted.
+    """
+    together = min(load.concurrency, max(1.0, most_in_flight)) if most_in_flight else float(load.concurrency)
+    task = work(model, hardware, load, run, together)
+    reached = efficiency(
+        run.server,
+        run.weights_precision,
+        has_experts=model.experts > 0,
+        multiplies_fp4=multiplies_fp4(hardware.accelerator),
+        memory_bytes_per_s=task.memory_bytes_per_s,
+        nvlink=hardware.nvlink_gb_per_s > 0,
+        kind=kind,
+        constants=constants,
+    )
+    roofline = together / step_floor(task, task.batch / load.output_tokens)
+    if run.tensor_parallel_size > NVLINK_DOMAIN:
+        task = work(model, hardware, load, replace(run, tensor_parallel_size=NVLINK_DOMAIN), together)
+    paced = pace(task, reached, load.output_tokens, kind)
+    rate = paced.tokens_per_second * together / task.batch
+    whole = together * load.output_tokens / rate
+    queued = whole * (load.concurrency / together - 1)
+    measured = hardware.accelerator.architecture in MEASURED_ON.get(run.server, ())
+    spread = SPREAD[kind] if measured else UNMEASURED_SPREAD
+    return Speed(
+        time_to_first_token_ms=(paced.first_seconds + queued) * 1000,
+        time_per_output_token_ms=paced.token_seconds * 1000,
+        output_tokens_per_second=rate,
+        requests_per_second=rate / load.output_tokens,
+        roofline_output_tokens_per_second=roofline,
+        in_flight=together,
+        low_output_tokens_per_second=rate / spread,
+        high_output_tokens_per_second=min(rate * spread, roofline),
+        basis=Basis.CALIBRATED if measured else Basis.ESTIMATED,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What one batch of requests does.
+
+    Args:
+        first_seconds: From request to first token, all of the batch being admitted.
+        token_seconds: Between two tokens of one answer.
+        tokens_per_second: Of the batch.
+        prefill_seconds: Time in which the accelerators read one prompt.
     """
 
-    accelerator: Accelerator
-    nvlink_gb_per_s: float
+    first_seconds: float
+    token_seconds: float
+    tokens_per_second: float
+    prefill_seconds: float
 
 
-def speed(model: Decoder, hardware: Hardware, load: Load, run: Run) -> Speed:
-    """Return how fast a replica is at a load; the memory must fit, which this does not check."""
-    work = _Work(model, hardware, load, run)
-    prefill = work.prefill_seconds(COMPUTE_EFFICIENCY) + work.talk_seconds(load.prompt_tokens)
-    decode = (
-        work.decode_seconds(MEMORY_EFFICIENCY, COMPUTE_EFFICIENCY)
-        + work.talk_seconds(load.concurrency)
-        + STEP_OVERHEAD_SECONDS
+def pace(task: Work, reached: Efficiency, output_tokens: int, kind: RunKind) -> Pace:
+    """Return what a batch does: behind a server the prefills of the others are between the tokens of one, and each
+    waits for its own; all at once or as one batch, all prefills are shared by all tokens.
+    """
+    step, prefill = decode_seconds(task, reached), prefill_seconds(task, reached)
+    before_first = first_token_seconds(task, reached, prefill, kind)
+    if kind in (RunKind.SERVING, RunKind.SINGLE):
+        per_token = step + prefill * (task.batch - 1) / output_tokens
+        rate = task.batch * output_tokens / (before_first + per_token * output_tokens)
+    else:
+        per_token = step + prefill * task.batch / output_tokens
+        rate = task.batch / per_token
+    return Pace(before_first + per_token, per_token, rate, prefill)
+
+
+def decode_seconds(task: Work, reached: Efficiency) -> float:
+    """Return the time of one decode step."""
+    memory = task.memory_bytes_per_s
+    weights = (task.dense_bytes / reached.memory + task.expert_bytes / reached.expert_memory) / memory
+    multiplied = task.decode_flops / (task.peak_flops * reached.compute)
+    cache = max(
+        task.cache_bytes / (memory * reached.cache),
+        task.decode_attention_flops / (task.peak_16_bit_flops * reached.attention),
     )
-    # Prefills of the other requests are interleaved with the decode steps of this one.
-    per_token = decode + prefill * load.concurrency / load.output_tokens
-    first = prefill + per_token
-    whole = first + per_token * (load.output_tokens - 1)
-    return Speed(
-        time_to_first_token_ms=first * 1000,
-        time_per_output_token_ms=per_token * 1000,
-        output_tokens_per_second=load.concurrency * load.output_tokens / whole,
-        requests_per_second=load.concurrency / whole,
-        roofline_output_tokens_per_second=work.roofline_tokens_per_second(),
+    layers = task.layers * reached.layer_seconds + task.expert_layers * reached.expert_layer_seconds
+    return (
+        max(weights, multiplied)
+        + cache
+        + layers
+        + task.batch * reached.request_seconds
+        + all_reduce_seconds(task, reached, task.batch)
     )
 
 
-@dataclass(frozen=True)
-class _Work:
-    model: Decoder
-    hardware: Hardware
-    load: Load
-    run: Run
+def prefill_seconds(task: Work, reached: Efficiency) -> float:
+    """Return the time in which the accelerators read one prompt, without what only the first token waits for."""
+    return (
+        task.prefill_flops / (task.peak_flops * reached.compute)
+        + task.prefill_attention_flops / (task.peak_16_bit_flops * reached.attention)
+        + task.prompt_tokens * task.message_bytes / (task.link_bytes_per_s * reached.link)
+    )
 
-    def peak_flops(self) -> float:
-        """Return the tensor-core peak of all accelerators at the precision of the multiplication, FLOP/s."""
-        device = self.hardware.accelerator
-        native = {"fp8": device.fp8_dense_tflops, "int8": device.int8_dense_tops}.get(
-            self.run.weights_precision
-        )
-        return (native or device.fp16_dense_tflops) * 1e12 * self.run.tensor_parallel_size
 
-    def bandwidth(self) -> float:
-        """Return the memory bandwidth of all accelerators, bytes/s."""
-        return self.hardware.accelerator.memory_bandwidth_gb_per_s * 1e9 * self.run.tensor_parallel_size
+def first_token_seconds(task: Work, reached: Efficiency, prefill: float, kind: RunKind) -> float:
+    """Return the time from a request to the end of its prefill."""
+    launches = (
+        task.layers * reached.first_layer_seconds + task.expert_layers * reached.first_expert_layer_seconds
+    )
+    before = 1.0 if kind is RunKind.STATIC else reached.waiting
+    waits = 1 + (task.batch - 1) * before
+    return prefill * waits + launches + task.batch * reached.first_request_seconds
 
-    def prefill_seconds(self, efficiency: float) -> float:
-        """Return the time to read one prompt: two operations a parameter and token."""
-        flops = 2 * self.model.params_active * self.load.prompt_tokens
-        return flops / (self.peak_flops() * efficiency)
 
-    def decode_seconds(self, memory_efficiency: float, compute_efficiency: float) -> float:
-        """Return the time of one decode step of all requests in flight, each half-way through its answer."""
-        context = self.load.prompt_tokens + self.load.output_tokens // 2
-        share = accelerator_share_of_kv_cache(self.model, self.run.tensor_parallel_size)
-        cache = (
-            kv_cache_bytes(self.model, self.run.kv_cache_precision, context)
-            * share
-            * self.run.tensor_parallel_size
-        )
-        read = self.weights_read() + self.load.concurrency * cache
-        flops = 2 * self.model.params_active * self.load.concurrency
-        return max(
-            read / (self.bandwidth() * memory_efficiency), flops / (self.peak_flops() * compute_efficiency)
-        )
-
-    def weights_read(self) -> float:
-        """Return the bytes of weights that one decode step touches: with experts, those that the batch is
-        routed to.
-        """
-        model = self.model
-        weights, _ = weights_bytes(model, self.run.weights_precision)
-        if not model.experts:
-            return weights
-        routed_part = model.experts_per_token / model.experts
-        in_experts = (model.params_total - self.model.params_active) / (1 - routed_part) / model.params_total
-        touched = 1 - (1 - routed_part) ** self.load.concurrency
-        return weights * (1 - in_experts + in_experts * touched)
-
-    def talk_seconds(self, tokens: int) -> float:
-        """Return the time of the all-reduces of one pass over that many tokens: two a layer."""
-        ranks = self.run.tensor_parallel_size
-        if ranks == 1:
-            return 0.0
-        nvlink = self.hardware.nvlink_gb_per_s
-        rate = (nvlink / 2 if nvlink else PCIE_GB_PER_S) * 1e9
-        latency = ALL_REDUCE_LATENCY_SECONDS["nvlink" if nvlink else "pcie"]
-        moved = tokens * self.model.hidden_size * 2 * 2 * (ranks - 1) / ranks
-        return 2 * self.model.layers * (latency + moved / rate)
-
-    def roofline_tokens_per_second(self) -> float:
-        """Return the output rate with every byte and operation at peak, and nothing else taking time."""
-        step = (
-            self.decode_seconds(1, 1)
-            + self.prefill_seconds(1) * self.load.concurrency / self.load.output_tokens
-        )
-        return self.load.concurrency / step
+def all_reduce_seconds(task: Work, reached: Efficiency, tokens: float) -> float:
+    """Return the time of the all-reduces of one step over that many tokens."""
+    if task.ranks == 1:
+        return 0.0
+    alone = reached.all_reduce_seconds + reached.all_reduce_doubling_seconds * math.log2(task.ranks)
+    return task.all_reduces * alone + tokens * task.message_bytes / (task.link_bytes_per_s * reached.link)
