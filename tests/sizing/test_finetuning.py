@@ -183,7 +183,7 @@ def test_an_optimizer_on_the_host_moves_its_states_there() -> None:
 @pytest.mark.parametrize(
     ("work", "said"),
     [
-        (FineTuning(catalog.model("FLUX.1-dev")), "is a diffusion model"),
+        (FineTuning(catalog.model("FLUX.1-dev")), "of kind diffusion"),
         (FineTuning(LLAMA, "prefix"), "not known"),
         (FineTuning(LLAMA, optimizer="lion"), "not known"),
         (FineTuning(LLAMA, zero_stage=4), "not known"),

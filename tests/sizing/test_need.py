@@ -40,6 +40,17 @@ def test_a_need_is_trusted_no_further_than_its_least_certain_part() -> None:
     assert a_need(1).basis is Basis.DERIVED
 
 
+def test_what_fits_by_less_than_its_uncertainty_is_called_tight() -> None:
+    parts = (Part("weights", 10, Basis.DERIVED), Part("activations", 4, Basis.ESTIMATED))
+    need = Need(parts, 1, 0, (), 8, "")
+    # 1 % of 10 and half of 4: 14 GiB, or 16.1; a T4 shows 14.7, an A10G 22.
+    assert need.uncertain_gib == pytest.approx(2.1)
+    assert need.fits(catalog.accelerator("T4"))
+    assert need.tight(catalog.accelerator("T4"))
+    assert not need.tight(catalog.accelerator("A10G"))
+    assert not a_need(100).tight(catalog.accelerator("T4"))
+
+
 def test_a_process_holds_its_runtime_and_a_tenth_of_its_working_memory_beyond_what_is_alive() -> None:
     parts = running(Part("weights", 10, Basis.DERIVED), (Part("activations", 5, Basis.DERIVED),))
     assert sum(part.gib for part in parts) == pytest.approx(10 + 5 + 0.5 + 0.45)

@@ -103,7 +103,7 @@ def _check(work: Encoding) -> None:
     if model.kind not in KINDS or not (model.params_total and model.hidden_size):
         raise InputError.of(
             f"model {model.id}",
-            f"{model.id} is a {model.kind} model whose encoder the catalog does not know.",
+            f"{model.id} is of kind {model.kind}, or its row lacks parameters or width.",
             "Choose an embedding model or a reranker.",
         )
     positive(batch_size=work.batch_size, tokens=work.tokens)

@@ -251,7 +251,7 @@ def _check(work: FineTuning) -> None:
     if model.kind != "decoder" or not all(needed):
         raise InputError.of(
             f"model {model.id}",
-            f"{model.id} is a {model.kind} model, or its row lacks layers, widths or parameters.",
+            f"{model.id} is of kind {model.kind}, or its row lacks layers, widths or parameters.",
             "Choose a text-generation model.",
         )
     choice("method", work.method, METHODS)

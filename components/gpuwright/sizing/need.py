@@ -47,6 +47,11 @@ COMPUTE_BYTES = {"fp32": 4}
 """Bytes of one activation where it is not 2: quantized weights are multiplied in 16 bits."""
 
 
+OFF_BY = {Basis.MEASURED: 0.0, Basis.DERIVED: 0.01, Basis.CALIBRATED: 0.15, Basis.ESTIMATED: 0.5}
+"""Part by which a size of each basis may be larger than said: half for an estimate, as the bases say; 1 %
+for arithmetic, whose published sizes are rounded; 15 % for what was fitted. Our choice."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One part of a need.
@@ -98,6 +103,11 @@ class Need:
         return sum(part.gib for part in self.host)
 
     @property
+    def uncertain_gib(self) -> float:
+        """Memory by which the need of each accelerator may be larger than said."""
+        return sum(part.gib * OFF_BY[part.basis] for part in self.parts)
+
+    @property
     def basis(self) -> Basis:
         """The worst basis of what decides: the parts on the accelerator, else those on the host."""
         order = list(Basis)
@@ -110,6 +120,10 @@ class Need:
     def fits(self, accelerator: Accelerator) -> bool:
         """Return whether as many of that accelerator as the need names hold it."""
         return self.lack(accelerator) is None
+
+    def tight(self, accelerator: Accelerator) -> bool:
+        """Return whether it fits only if the need is no larger than said: try it before relying on it."""
+        return self.fits(accelerator) and self.accelerator_gib + self.uncertain_gib > usable_gib(accelerator)
 
     def lack(self, accelerator: Accelerator) -> str | None:
         """Return in a sentence what that accelerator lacks, or none where it holds the need."""

@@ -114,7 +114,7 @@ def _check(work: Transcription) -> None:
     if model.kind != "encoder-decoder" or not all(needed):
         raise InputError.of(
             f"model {model.id}",
-            f"{model.id} is a {model.kind} model, not an encoder with a decoder that the catalog knows.",
+            f"{model.id} is of kind {model.kind}, or its row lacks layers, widths or parameters.",
             "Choose a model that turns speech or images into text.",
         )
     choice("precision", work.precision, PRECISIONS)

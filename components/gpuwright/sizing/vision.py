@@ -89,7 +89,7 @@ def _check(work: Vision) -> None:
     if work.model.kind != "vision":
         raise InputError.of(
             f"model {work.model.id}",
-            f"{work.model.id} is a {work.model.kind} model.",
+            f"{work.model.id} is of kind {work.model.kind}.",
             "Choose a vision model; one that writes text is sized as a decoder or as a transcription.",
         )
     choice("precision", work.precision, PRECISIONS)
