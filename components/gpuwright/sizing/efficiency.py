@@ -63,34 +63,34 @@ class Constants:
             client the first of all clients come together, half of which is waited for in one of ten: 0.05.
     """
 
-    memory: float = 0.92
-    expert_memory: float = 0.95
-    cache: float = 0.77
-    compute: float = 0.59
-    expert_compute: float = 0.48
-    fp4_compute: float = 0.59
-    attention: float = 0.58
-    link: float = 0.74
-    vllm_layer_seconds: float = 6.0e-5
-    tensorrt_llm_layer_seconds: float = 3.9e-5
-    sglang_layer_seconds: float = 4.1e-5
-    llama_cpp_layer_seconds: float = 1.15e-4
-    static_layers: float = 0.54
-    expert_layer_seconds: float = 8.5e-6
-    vllm_fp8_expert_layer_seconds: float = 2.2e-4
-    tensorrt_llm_fp8_expert_layer_seconds: float = 1.3e-4
-    sglang_fp8_expert_layer_seconds: float = 6.5e-5
-    request_seconds: float = 5.2e-6
-    all_reduce_seconds: float = 2.6e-6
-    all_reduce_doubling_seconds: float = 2.1e-6
-    llama_cpp_hbm: float = 0.58
-    llama_cpp_compute: float = 0.44
-    llama_cpp_quantized_compute: float = 0.17
-    first_layer_seconds: float = 5.7e-4
-    first_expert_layer_seconds: float = 4.5e-4
-    first_fp8_expert_layer_seconds: float = 2.4e-3
-    first_request_seconds: float = 2.5e-4
-    waiting: float = 0.067
+    memory: float = 0.906
+    expert_memory: float = 0.953
+    cache: float = 0.762
+    compute: float = 0.593
+    expert_compute: float = 0.477
+    fp4_compute: float = 0.593
+    attention: float = 0.704
+    link: float = 0.72
+    vllm_layer_seconds: float = 6e-05
+    tensorrt_llm_layer_seconds: float = 3.9e-05
+    sglang_layer_seconds: float = 3.9e-05
+    llama_cpp_layer_seconds: float = 8.4e-05
+    static_layers: float = 0.387
+    expert_layer_seconds: float = 8.3e-06
+    vllm_fp8_expert_layer_seconds: float = 0.00022
+    tensorrt_llm_fp8_expert_layer_seconds: float = 0.00013
+    sglang_fp8_expert_layer_seconds: float = 6.6e-05
+    request_seconds: float = 5.1e-06
+    all_reduce_seconds: float = 2.7e-06
+    all_reduce_doubling_seconds: float = 2.1e-06
+    llama_cpp_hbm: float = 0.562
+    llama_cpp_compute: float = 0.496
+    llama_cpp_quantized_compute: float = 0.171
+    first_layer_seconds: float = 0.00031
+    first_expert_layer_seconds: float = 0.0006
+    first_fp8_expert_layer_seconds: float = 0.0023
+    first_request_seconds: float = 0.00021
+    waiting: float = 0.0715
 
 
 CALIBRATED = Constants()
