@@ -26,7 +26,7 @@ MADE_BY_AWS = {
     "aws:cloudwatch:MetricAlarm": {"dimensions", "metricQueries"},
     "aws:ec2:DefaultSecurityGroup": {"vpcId"},
     "aws:ec2:InternetGateway": {"vpcId"},
-    "aws:ec2:LaunchTemplate": {"iamInstanceProfile", "imageId", "networkInterfaces"},
+    "aws:ec2:LaunchTemplate": {"imageId", "networkInterfaces"},
     "aws:ec2:NatGateway": {"allocationId", "subnetId"},
     "aws:ec2:Route": {"gatewayId", "natGatewayId", "routeTableId"},
     "aws:ec2:RouteTable": {"vpcId"},

@@ -18,7 +18,7 @@ def fleet(plan: Plan | None = None, *, preview: bool = False, **more: Any) -> Re
     arguments: dict[str, Any] = {
         "plan": plan or deployments.plan(),
         "user_data": "#cloud-config\n",
-        "instance_profile_arn": "arn:aws:iam::123456789012:instance-profile/p",
+        "instance_profile_name": "fleet-profile",
         "security_group_id": "sg-1",
         "subnet_ids": ["subnet-1", "subnet-2"],
         "target_group_arn": "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/t/1",

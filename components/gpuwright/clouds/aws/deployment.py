@@ -92,7 +92,7 @@ def deploy(
         f"{name}-fleet",
         plan=plan,
         user_data=applied(store, lambda uri: _user_data(plan, uri)),
-        instance_profile_arn=identity.instance_profile_arn,
+        instance_profile_name=identity.instance_profile_name,
         security_group_id=endpoint.server_security_group_id,
         subnet_ids=network.private_subnet_ids,
         target_group_arn=endpoint.target_group_arn,

@@ -64,7 +64,7 @@ class Endpoint(pulumi.ComponentResource):
         targets = self._target_group(vpc_id)
         self.listener = self._listeners(balancer, targets, certificate_arn)
         scheme = "http" if certificate_arn is None else "https"
-        self.url = pulumi.Output.concat(f"{scheme}://", host_name or balancer.dns_name)
+        self.url = pulumi.Output.format("{0}://{1}", scheme, host_name or balancer.dns_name)
         self.target_group_arn, self.target_group_arn_suffix = targets.arn, targets.arn_suffix
         self.server_security_group_id, self.balancer_arn_suffix = server_group.id, balancer.arn_suffix
         self.register_outputs(

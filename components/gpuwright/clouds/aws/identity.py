@@ -29,7 +29,7 @@ class Identity(pulumi.ComponentResource):
     """An instance role that reads one prefix of a bucket, reports on itself, and takes sessions."""
 
     role_arn: pulumi.Output[str]
-    instance_profile_arn: pulumi.Output[str]
+    instance_profile_name: pulumi.Output[str]
 
     def __init__(
         self,
@@ -90,8 +90,8 @@ class Identity(pulumi.ComponentResource):
             # So that whatever waits for the profile, such as a machine, finds the role with its permissions.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[own, key]),
         )
-        self.role_arn, self.instance_profile_arn = role.arn, profile.arn
-        self.register_outputs({"role_arn": role.arn, "instance_profile_arn": profile.arn})
+        self.role_arn, self.instance_profile_name = role.arn, profile.name
+        self.register_outputs({"role_arn": role.arn, "instance_profile_name": profile.name})
 
 
 def serving_policy(

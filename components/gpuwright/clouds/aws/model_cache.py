@@ -44,7 +44,7 @@ class ModelCache(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._kept = pulumi.ResourceOptions(parent=self, protect=protected or None)
         self.bucket_name = pulumi.Output.from_input(bucket_name)
-        self.bucket_arn = pulumi.Output.concat(f"arn:{partition(region)}:s3:::", bucket_name)
+        self.bucket_arn = pulumi.Output.format("arn:{0}:s3:::{1}", partition(region), bucket_name)
         key = self._key(protected)
         bucket = self._bucket(protected)
         self._guard(bucket)
@@ -68,7 +68,7 @@ class ModelCache(pulumi.ComponentResource):
         )
         aws.kms.Alias(
             f"{self._name}-key",
-            name=pulumi.Output.concat("alias/", self.bucket_name),
+            name=pulumi.Output.format("alias/{0}", self.bucket_name),
             target_key_id=key.key_id,
             opts=self._child,
         )

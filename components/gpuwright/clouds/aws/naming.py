@@ -26,7 +26,7 @@ def named(tags: Mapping[str, T], name: str) -> dict[str, T | str]:
 
 def applied(value: pulumi.Input[str], function: Callable[[str], str]) -> pulumi.Input[str]:
     """Return the function's result, as plain text where the value is: previews and policies see it then."""
-    return function(value) if isinstance(value, str) else pulumi.Output.concat(value).apply(function)
+    return function(value) if isinstance(value, str) else pulumi.Output.format("{0}", value).apply(function)
 
 
 def bucket_name(name: str, region: str, account_id: str | None = None) -> str:

@@ -52,7 +52,9 @@ class Scaling(pulumi.ComponentResource):
                 "target_value": target,
                 "predefined_metric_specification": {
                     "predefined_metric_type": "ALBRequestCountPerTarget",
-                    "resource_label": pulumi.Output.concat(balancer_arn_suffix, "/", target_group_arn_suffix),
+                    "resource_label": pulumi.Output.format(
+                        "{0}/{1}", balancer_arn_suffix, target_group_arn_suffix
+                    ),
                 },
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
