@@ -109,8 +109,10 @@ def decoder(model: Model, where: str = "") -> Decoder:
         dtype=model.dtype,
         quantization=model.quantization,
         weights_bytes=model.weights_bytes or 0,
-        cache_layers=model.layers or 0,
-        sliding_cached_per_layer=_cached_per_layer(model),
+        cache_layers=values["layers"] if model.attention_layers is None else model.attention_layers,
+        sliding_cached_per_layer=_sliding_cached_per_layer(model),
+        state_bytes=model.state_bytes or 0,
+        vision_params=model.vision_params or 0,
         expert_params=_expert_params(model, values["hidden_size"]),
         expert_width=model.moe_intermediate_size or 0,
         max_position=model.max_position or 0,
@@ -130,6 +132,14 @@ def _cached_per_layer(model: Model) -> int:
     if model.kv_lora_rank:
         return model.kv_lora_rank + (model.qk_rope_head_dim or 0)
     return 2 * (model.kv_heads or 0) * (model.head_dim or 0)
+
+
+def _sliding_cached_per_layer(model: Model) -> int:
+    if model.sliding_kv_heads is None and model.sliding_head_dim is None:
+        return _cached_per_layer(model)
+    return (
+        2 * (model.sliding_kv_heads or model.kv_heads or 0) * (model.sliding_head_dim or model.head_dim or 0)
+    )
 
 
 def _expert_params(model: Model, hidden_size: int) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from gpuwright.sizing.decoder import Decoder
-from gpuwright.sizing.kv_cache import kv_cache_bytes, kv_cache_bytes_per_token, number_bytes
+from gpuwright.sizing.kv_cache import kv_cache_bytes_per_token, number_bytes
 from gpuwright.sizing.servers.budget import GIB, Budget, Shape, prefill_bytes
 from gpuwright.sizing.weights import FULL_BYTES, weights_format
 
@@ -35,11 +35,19 @@ REQUEST_TOKENS = (0, 21)
 of the layer groups times block size. They differ where sliding layers mix with full ones: 55,000 and 525,000 tokens
 of one Gemma 4 31B on one A100 (vllm-project/vllm#43308)."""
 
+STATE_COPIES = 2
+"""Copies of a sequence's state that are set aside: the current one, and one at a block's end for prefix caching.
+302,921 tokens in 4.99 GiB on each of two accelerators (Qwen3.8 27B, mitchross/talos-argocd-proxmox#1995)."""
+
 A100_IS_SMALL = (0, 9)
 """First version that gives an A100 the defaults of small accelerators (vllm-project/vllm#17885)."""
 
 CHUNKED_ABOVE_TOKENS = 32_768
 """Longest model whose prompts V0 does not cut into chunks by default."""
+
+CHUNKS_SAMPLED = (0, 7)
+"""First version that profiles sampling also where prompts come in chunks: before, 0.06 GiB (vllm-project/vllm#10517,
+35,000 tokens); since, 1.45 (Qwen3 8B at 65,536, public file with code-index id 13068150713)."""
 
 LARGE_GIB = 70
 """GiB from which on V1 has larger defaults."""
@@ -166,8 +174,9 @@ def _fused(model: Decoder, which: Version) -> bool:
 
 
 def _sampling(shape: Shape, which: Version, tokens: int) -> float:
-    """Return the peak of the sampling, which no accelerator is spared; V0 skips it where prompts come in chunks."""
-    if not which.v1 and shape.max_model_len > CHUNKED_ABOVE_TOKENS and tokens < shape.max_model_len:
+    """Return the peak of the sampling, which no accelerator is spared; early versions skip it with chunked prompts."""
+    in_chunks = shape.max_model_len > CHUNKED_ABOVE_TOKENS and tokens < shape.max_model_len
+    if in_chunks and which.number < CHUNKS_SAMPLED:
         return 0.0
     sorted_ = which.number < WITHOUT_SORT
     each = SAMPLING_BYTES_PER_LOGIT if sorted_ else SAMPLING_BYTES_PER_LOGIT_WITHOUT_SORT
@@ -185,11 +194,9 @@ def request_bytes(model: Decoder, shape: Shape, tokens: int) -> float:
     Before the hybrid cache a sliding layer keeps every token; with it the window and what one step adds.
     """
     run = shape.run
-    if not model.sliding_layers:
-        return kv_cache_bytes(model, run.kv_cache_precision, _blocks(tokens, run.block_size))
-    rounded = _blocks(tokens, run.block_size)
+    rounded, state = _blocks(tokens, run.block_size), STATE_COPIES * model.state_bytes
     if not keeps_window(model, run.server_version):
-        return kv_cache_bytes_per_token(model, run.kv_cache_precision) * rounded + model.state_bytes
+        return kv_cache_bytes_per_token(model, run.kv_cache_precision) * rounded + state
     number = number_bytes(run.kv_cache_precision)
     held = min(tokens, model.sliding_window - 1 + max(run.prefill_tokens, shape.sequences))
     full = (model.cache_layers - model.sliding_layers) * model.cached_per_layer * rounded
@@ -198,7 +205,7 @@ def request_bytes(model: Decoder, shape: Shape, tokens: int) -> float:
         * model.sliding_cached_per_layer
         * (_blocks(held, run.block_size) + run.block_size)
     )
-    return (full + sliding) * number + model.state_bytes
+    return (full + sliding) * number + state
 
 
 def keeps_window(model: Decoder, text: str | None) -> bool:
