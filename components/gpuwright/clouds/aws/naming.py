@@ -40,7 +40,7 @@ def bucket_name(name: str, region: str, account_id: str | None = None) -> str:
         At most 43 characters; the same for the same organization, project, stack, region, name and account.
     """
     place = (
-        pulumi.get_organization(),
+        pulumi.get_organization() or "",  # mocks know none
         pulumi.get_project(),
         pulumi.get_stack(),
         region,
