@@ -51,9 +51,9 @@ def test_what_fits_by_less_than_its_uncertainty_is_called_tight() -> None:
     assert not a_need(100).tight(catalog.accelerator("T4"))
 
 
-def test_a_process_holds_its_runtime_and_a_tenth_of_its_working_memory_beyond_what_is_alive() -> None:
+def test_a_process_holds_its_runtime_and_a_fifth_of_its_working_memory_beyond_what_is_alive() -> None:
     parts = running(Part("weights", 10, Basis.DERIVED), (Part("activations", 5, Basis.DERIVED),))
-    assert sum(part.gib for part in parts) == pytest.approx(10 + 5 + 0.5 + 0.45)
+    assert sum(part.gib for part in parts) == pytest.approx(10 + 5 + 1.0 + 0.45)
 
 
 def test_an_unknown_precision_and_what_is_not_above_zero_are_refused_all_at_once() -> None:

@@ -35,11 +35,18 @@ ADAPTER_BYTES = 4
 CAST_BYTES = 4
 """Bytes of one embedding parameter that peft has cast to FP32 (``prepare_model_for_kbit_training``)."""
 
-LOGIT_BYTES = 12
-"""Bytes of one logit in training: in 16 bits with its gradient, in FP32 for the loss, and that one's gradient."""
+LOGIT_BYTES = {"fp32": 16.0, "16-bit": 10.0, "chunked": 12 / 8}
+"""Bytes of one logit in training, by the way of the loss. fp32: in 16 bits, in FP32, its log-softmax, and both
+gradients, as transformers does it; 16-bit: without the copy in FP32, as Qwen's first code did it; chunked: an eighth
+at a time (torchtune's CEWithChunkedOutputLoss)."""
 
-LOSS_CHUNKS = 8
-"""Parts in which a chunked cross entropy makes the logits (torchtune's CEWithChunkedOutputLoss)."""
+HEAD_WIDTHS_BYTES = {"fp32": 48, "16-bit": 0, "chunked": 0}
+"""Bytes for each token and unit of width beside the logits. Fitted with the 16 bytes to six runs of three models on a
+T4 with transformers, which they meet within 1 % (fitcheck-llm 0.2.0, README)."""
+
+SCORE_BYTES = 18
+"""Bytes of one attention score in training where it is written out: score, mask, softmax in FP32, dropout, and their
+gradients. From the same runs with eager attention: 18 to 19."""
 
 BUCKET_PARAMS = 500_000_000
 """Parameters of DeepSpeed's reduce bucket, and of its all-gather bucket (its documented defaults)."""
@@ -70,7 +77,9 @@ class FineTuning:
         batch_size: Sequences at the same time on each accelerator; accumulation does not count.
         sequence_length: Tokens of the longest sequence.
         gradient_checkpointing: Keep only the input of each layer, and compute the layer again.
-        chunked_loss: Make the logits in parts.
+        accumulation_steps: Batches whose gradients are added before a step; from the second on they are there while
+            the activations peak.
+        loss: fp32, 16-bit or chunked: how the logits are held for the loss.
         memory_efficient_attention: SDPA or FlashAttention.
         embeddings_in_fp32: Under QLoRA, cast what is not quantized to FP32, as peft does with bitsandbytes; with GPTQ
             weights, and in torchtune, it stays in 16 bits.
@@ -89,7 +98,8 @@ class FineTuning:
     batch_size: int = 1
     sequence_length: int = 2048
     gradient_checkpointing: bool = True
-    chunked_loss: bool = False
+    accumulation_steps: int = 1
+    loss: str = "fp32"
     memory_efficient_attention: bool = True
     embeddings_in_fp32: bool = True
     lora_rank: int = 16
@@ -122,7 +132,7 @@ def fine_tuning_need(work: FineTuning) -> Need:
                 Part("gradients", gradients / GIB, Basis.DERIVED),
                 Part("optimizer", (0.0 if on_host else states) / GIB, Basis.DERIVED),
                 Part("buffers", _buffer_bytes(work, trained) / GIB, Basis.ESTIMATED),
-                Part("activations", activations_bytes(work) / GIB, Basis.CALIBRATED),
+                Part("activations", _beside(work, gradients) / GIB, Basis.CALIBRATED),
             ),
         ),
         accelerators=ranks,
@@ -154,10 +164,24 @@ def trained_params(work: FineTuning) -> int:
 
 
 def activations_bytes(work: FineTuning) -> float:
-    """Return what forward and backward pass keep on one accelerator at their peak.
+    """Return what forward and backward pass keep on one accelerator at their peak."""
+    model = work.model
+    hidden, layers = model.hidden_size or 0, model.layers or 0
+    tokens = work.batch_size * work.sequence_length
+    layer = _layer_bytes(work)
+    head = tokens * ((model.vocab_size or 0) * LOGIT_BYTES[work.loss] + hidden * HEAD_WIDTHS_BYTES[work.loss])
+    # A quantized matrix is multiplied from a copy in 16 bits.
+    copy = hidden * _mlp(model) * 2 if work.method == "qlora" else 0
+    if work.gradient_checkpointing:
+        return layers * tokens * hidden * compute_bytes(work.precision) + max(layer, head) + copy
+    return layers * layer + head + copy
 
-    A layer keeps its residual, norm, query, attention output and second residual and norm, keys and values, and four
-    widths of the MLP (gate, up, activation, product), and its two norms work in FP32.
+
+def _layer_bytes(work: FineTuning) -> float:
+    """Return what one layer keeps for its backward pass.
+
+    Residual, norm, query, attention output, second residual and norm, keys and values, and four widths of the MLP
+    (gate, up, activation, product); its two norms work in FP32.
     """
     model = work.model
     size = compute_bytes(work.precision)
@@ -165,16 +189,21 @@ def activations_bytes(work: FineTuning) -> float:
     tokens = work.batch_size * work.sequence_length
     mlp = _mlp(model) * (model.experts_per_token or 1)
     numbers = 4 * hidden + 2 * queries + 2 * keys + 4 * mlp
-    if not work.memory_efficient_attention:
-        numbers += 2 * (model.attention_heads or 1) * work.sequence_length
     layer = tokens * (numbers * size + 2 * hidden * 4)
-    logits = tokens * (model.vocab_size or 0) * LOGIT_BYTES / (LOSS_CHUNKS if work.chunked_loss else 1)
-    layers = model.layers or 0
-    # A quantized matrix is multiplied from a copy in 16 bits.
-    copy = hidden * _mlp(model) * 2 if work.method == "qlora" else 0
-    if work.gradient_checkpointing:
-        return layers * tokens * hidden * size + max(layer, logits) + copy
-    return layers * layer + logits + copy
+    if not work.memory_efficient_attention:
+        layer += tokens * (model.attention_heads or 1) * work.sequence_length * SCORE_BYTES
+    return layer
+
+
+def _beside(work: FineTuning, gradients: float) -> float:
+    """Return the activations that are alive beside the gradients, bytes.
+
+    In the only batch of a step the gradients come as the activations go, down to the layer at hand.
+    """
+    peak = activations_bytes(work)
+    if work.accumulation_steps > 1:
+        return peak
+    return max(_layer_bytes(work), peak - gradients)
 
 
 def _frozen_bytes(work: FineTuning) -> float:
@@ -256,12 +285,14 @@ def _check(work: FineTuning) -> None:
         )
     choice("method", work.method, METHODS)
     choice("precision", work.precision, ("fp32", "bf16", "fp16"))
+    choice("loss", work.loss, tuple(LOGIT_BYTES))
     choice("optimizer", work.optimizer, tuple(OPTIMIZER_BYTES))
     choice("lora_targets", work.lora_targets, TARGETS)
     choice("zero_stage", str(work.zero_stage), ("0", "1", "2", "3"))
     positive(
         batch_size=work.batch_size,
         sequence_length=work.sequence_length,
+        accumulation_steps=work.accumulation_steps,
         lora_rank=work.lora_rank,
         accelerators=work.accelerators,
     )

@@ -18,9 +18,9 @@ RUNTIME_GIB = 0.45
 """GiB that a PyTorch process holds outside its allocator: context and libraries. 448 MB between what the allocator
 and the device reported (huggingface.co/datasets/optimum-benchmark/rocm, stable-diffusion-v1-4, read 2026-11-22)."""
 
-FRAGMENTATION = 0.10
-"""Part of the activations that the allocator holds beyond those alive. Estimate: between the 1 % and 33 % that
-repeated runs of one pipeline show (optimum-benchmark/rocm, reserved over allocated)."""
+FRAGMENTATION = 0.20
+"""Part of the working memory that the allocator holds beyond what is alive. Estimate: 6 to 32 % were seen in training
+(fitcheck-llm 0.2.0, README), 1 to 33 % in one image pipeline (optimum-benchmark/rocm, reserved over allocated)."""
 
 OLDER_DRIVERS_SHOW = 0.98
 """Part of the catalog's usable memory that older drivers show: they show 1 to 2 % less (catalog, accelerators)."""

@@ -15,6 +15,7 @@ from gpuwright.sizing.encoding import encoder_activations_gib
 from gpuwright.sizing.need import (
     GIB,
     HOST_PROCESS_GIB,
+    RUNTIME_GIB,
     VCPUS_PER_ACCELERATOR,
     Need,
     Part,
@@ -22,7 +23,6 @@ from gpuwright.sizing.need import (
     choice,
     compute_bytes,
     positive,
-    running,
 )
 
 WHISPER_FRAMES = 1500
@@ -32,7 +32,8 @@ TROCR_PATCHES = 577
 """Positions of an image of 384 pixels a side in patches of 16, and the class token (TrOCR's processor)."""
 
 LIBRARIES_GIB = 0.75
-"""GiB that the server's libraries hold beyond a bare PyTorch process: workspaces for both halves of the model. Fitted
+"""GiB that the server's libraries hold beyond a bare PyTorch process: workspaces for both halves of the model, and what
+the allocator wastes. Fitted
 to faster-whisper's own table (large-v2, FP16 and INT8: 4,525 and 2,926 MB; SYSTRAN/faster-whisper, README)."""
 
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
@@ -79,16 +80,14 @@ def transcription_need(work: Transcription) -> Need:
         memory_efficient_attention=True,
     )
     logits = work.batch_size * work.beam_size * (model.vocab_size or 0) * 4 * 2 / GIB
+    caches = cache_gib(work)
     return Need(
         parts=(
-            *running(
-                Part("weights", weights, Basis.DERIVED),
-                (
-                    Part("kv cache", cache_gib(work), Basis.DERIVED),
-                    Part("activations", max(encode, logits), Basis.ESTIMATED),
-                ),
-            ),
-            Part("libraries", LIBRARIES_GIB, Basis.CALIBRATED),
+            Part("weights", weights, Basis.DERIVED),
+            Part("kv cache", caches, Basis.DERIVED),
+            # The encoder is done before the caches fill, and leaves them its memory.
+            Part("activations", max(logits, encode - caches), Basis.ESTIMATED),
+            Part("runtime", RUNTIME_GIB + LIBRARIES_GIB, Basis.CALIBRATED),
         ),
         accelerators=1,
         floor_gib=0,
