@@ -107,7 +107,7 @@ class Sample:
         if "OVERLOADED" in self.row["note"]:
             return "overloaded: its queue grew until it ended"
         if self.case.rate is not None:
-            return "prompts were cached in part, and it is not known in which"
+            return "arrived at a rate: how many were in flight is predicted, too"
         if self.case.run.tensor_parallel_size > NVLINK_DOMAIN:
             return "64 accelerators as fast as 8: the layout is not as the row says, or the network eats it"
         return ""

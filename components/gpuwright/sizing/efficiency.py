@@ -23,7 +23,7 @@ class RunKind(StrEnum):
     STATIC = "static batch"
     """One batch that is read together and answered together, without a server around it."""
     SINGLE = "single stream"
-    """One request at a time."""
+    """One request at a time, without a server around it."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def efficiency(
         full = form.removeprefix("gguf-") in ("f16", "bf16", "f32") or form in FULL_BYTES
         compute = known.llama_cpp_compute if full else known.llama_cpp_quantized_compute
         memory *= known.llama_cpp_hbm if memory_bytes_per_s > HBM_BYTES_PER_S else 1
-    alone = server == "llama.cpp" or kind is RunKind.STATIC
+    alone = server == "llama.cpp" or kind in (RunKind.STATIC, RunKind.SINGLE)
     slower = 1.0 if nvlink else PCIE_ALL_REDUCE
     return Efficiency(
         memory=min(MOST, memory),
@@ -204,8 +204,9 @@ def efficiency(
         all_reduce_seconds=known.all_reduce_seconds * slower,
         all_reduce_doubling_seconds=known.all_reduce_doubling_seconds * slower,
         first_layer_seconds=layer if alone else known.first_layer_seconds,
-        first_expert_layer_seconds=known.first_expert_layer_seconds
-        + (known.first_fp8_expert_layer_seconds if fp8 else 0),
+        first_expert_layer_seconds=expert_layer
+        if alone
+        else known.first_expert_layer_seconds + (known.first_fp8_expert_layer_seconds if fp8 else 0),
         first_request_seconds=0.0 if alone else known.first_request_seconds,
         waiting=known.waiting,
     )

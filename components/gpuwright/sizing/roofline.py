@@ -67,7 +67,7 @@ class Work:
         decode_attention_flops: Multiplications with the KV cache in the step.
         prefill_flops: Multiplications with weights for one prompt.
         prefill_attention_flops: Multiplications of a prompt's tokens with those before them.
-        prompt_tokens: Tokens of one prompt.
+        prompt_tokens: Tokens of one prompt that are read.
         message_bytes: What one accelerator sends in the all-reduces of one token.
         all_reduces: All-reduces of one step; 0 where no layer is shared.
         ranks: Accelerators that share a layer.
@@ -87,7 +87,7 @@ class Work:
     decode_attention_flops: float
     prefill_flops: float
     prefill_attention_flops: float
-    prompt_tokens: int
+    prompt_tokens: float
     message_bytes: float
     all_reduces: int
     ranks: int
@@ -128,7 +128,7 @@ def peak_flops(accelerator: Accelerator, precision: str, server: str) -> float:
 
 def multiplies_fp4(accelerator: Accelerator) -> bool:
     """Return whether an accelerator multiplies in FP4."""
-    return accelerator.compute_capability >= FP4_COMPUTE_CAPABILITY
+    return (accelerator.compute_capability or 0) >= FP4_COMPUTE_CAPABILITY
 
 
 def experts_touched(model: Decoder, tokens: float) -> float:
@@ -154,16 +154,25 @@ def positions(model: Decoder, tokens: float) -> float:
     return (model.cache_layers - model.sliding_layers) * tokens + model.sliding_layers * windowed
 
 
-def work(model: Decoder, hardware: Hardware, load: Load, run: Run, in_flight: float | None = None) -> Work:
+def work(
+    model: Decoder,
+    hardware: Hardware,
+    load: Load,
+    run: Run,
+    in_flight: float | None = None,
+    cached_prompt_tokens: float = 0,
+) -> Work:
     """Return the work of a replica at a load.
 
     Args:
         in_flight: Requests that are answered at the same time, where the KV cache holds fewer than the load has.
+        cached_prompt_tokens: Tokens of a prompt that are found in the prefix cache, and not read again.
     """
     device, ranks = hardware.accelerator, run.tensor_parallel_size
     batch = max(1.0, (in_flight or load.concurrency) / run.pipeline_parallel_size)
-    prompt = load.prompt_tokens
-    context = prompt + load.output_tokens // 2
+    context = load.prompt_tokens + load.output_tokens // 2
+    prompt = max(1.0, load.prompt_tokens - cached_prompt_tokens)
+    seen = load.prompt_tokens - prompt / 2
     per_token = _per_token(model, run.weights_precision, run.group_size)
     share = accelerator_share_of_kv_cache(model, ranks)
     attention = 4 * attention_width(model) / ranks
@@ -176,7 +185,7 @@ def work(model: Decoder, hardware: Hardware, load: Load, run: Run, in_flight: fl
         decode_flops=per_token[2] * batch / ranks,
         decode_attention_flops=attention * positions(model, context) * batch,
         prefill_flops=per_token[2] * prompt / ranks,
-        prefill_attention_flops=attention * positions(model, prompt / 2) * prompt,
+        prefill_attention_flops=attention * positions(model, seen) * prompt,
         prompt_tokens=prompt,
         message_bytes=ALL_REDUCES_PER_LAYER * model.layers * model.hidden_size * 2 * 2 * (ranks - 1) / ranks,
         all_reduces=ALL_REDUCES_PER_LAYER * model.layers if shared else 0,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpuwright.errors import InputError
 from gpuwright.sizing.decoder import Decoder, decoder
@@ -22,6 +22,10 @@ from gpuwright.sizing.weights import weights_format
 MOST_SEQUENCES = 2048
 """Requests that a server admits at once where everything is offered to it at once: trtllm-bench's default largest
 batch."""
+
+PREFIX_CACHED = 0.9
+"""Part of a prompt that is taken to be found in the prefix cache where a row says no more than that it was on: what the
+times of the six rows of CodeLlama 34B on two H100 tell."""
 
 COMPRESSED = ("fp8", "fp8-block", "nvfp4", "mxfp4", "int8")
 """Weights of which published checkpoints and benchmarks also keep the KV cache in FP8, where a row does not say."""
@@ -39,6 +43,7 @@ class Served:
         kind: How requests came.
         memory: What it needs and finds, with one request half-way through its answer.
         rate: Requests per second that arrived; None where their number in flight was fixed.
+        cached_prompt_tokens: Tokens of a prompt that were found in the prefix cache.
     """
 
     model: Decoder
@@ -48,6 +53,7 @@ class Served:
     kind: RunKind
     memory: Memory
     rate: float | None
+    cached_prompt_tokens: float = 0
 
     @property
     def fits(self) -> bool:
@@ -72,12 +78,23 @@ class Served:
         return _with(self.load, low)
 
     def speed(self, constants: Constants = CALIBRATED) -> Speed:
-        """Return how fast it is."""
-        return self._at(self.loaded(constants).concurrency, constants)
+        """Return how fast it is; no more is answered than arrives."""
+        found = self._at(self.loaded(constants).concurrency, constants)
+        part = min(1.0, self.rate / found.requests_per_second) if self.rate else 1.0
+        return replace(
+            found,
+            output_tokens_per_second=found.output_tokens_per_second * part,
+            requests_per_second=found.requests_per_second * part,
+            low_output_tokens_per_second=found.low_output_tokens_per_second * part,
+            high_output_tokens_per_second=found.high_output_tokens_per_second * part,
+        )
 
     def _at(self, concurrency: int, constants: Constants) -> Speed:
         load = _with(self.load, concurrency)
-        return speed(self.model, self.hardware, load, self.run, self.kind, self.most_in_flight(), constants)
+        cached = self.cached_prompt_tokens
+        return speed(
+            self.model, self.hardware, load, self.run, self.kind, self.most_in_flight(), cached, constants
+        )
 
 
 def served(row: Mapping[str, str]) -> Served:
@@ -102,7 +119,8 @@ def served(row: Mapping[str, str]) -> Served:
     memory = fit(model, device, Load(1, prompt, output // 2, prompt + output), run)
     kind, concurrency, rate = _arrivals(row, memory)
     load = Load(concurrency, prompt, output, prompt + output)
-    return Served(model, Hardware(device, nvlink), load, run, kind, memory, rate)
+    cached = PREFIX_CACHED * prompt if "prefix caching on" in row.get("note", "").casefold() else 0.0
+    return Served(model, Hardware(device, nvlink), load, run, kind, memory, rate, cached)
 
 
 def _format(text: str, model: Decoder) -> str:

@@ -49,6 +49,7 @@ class Speed:
         requests_per_second: Finished requests.
         roofline_output_tokens_per_second: What no server can exceed on this hardware.
         in_flight: Requests that are answered at the same time.
+        prefill_ms: Time in which the accelerators read one prompt.
         low_output_tokens_per_second: Low end of the interval.
         high_output_tokens_per_second: High end of the interval, never above the roofline.
         coverage: Part of measurements that the interval promises to hold, of rate and of time per output token alike.
@@ -61,6 +62,7 @@ class Speed:
     requests_per_second: float
     roofline_output_tokens_per_second: float
     in_flight: float = 0.0
+    prefill_ms: float = 0.0
     low_output_tokens_per_second: float = 0.0
     high_output_tokens_per_second: float = 0.0
     coverage: float = COVERAGE
@@ -88,6 +90,7 @@ def speed(
     run: Run,
     kind: RunKind = RunKind.SERVING,
     most_in_flight: float | None = None,
+    cached_prompt_tokens: float = 0,
     constants: Constants = CALIBRATED,
 ) -> Speed:
     """Return how fast a replica is at a load.
@@ -99,10 +102,11 @@ def speed(
         run: How its server is started.
         kind: How requests come.
         most_in_flight: Requests that the KV cache holds; without it, all of the load's are taken to fit.
+        cached_prompt_tokens: Tokens of a prompt that the prefix cache holds.
         constants: What was fitted.
     """
     together = min(load.concurrency, max(1.0, most_in_flight)) if most_in_flight else float(load.concurrency)
-    task = work(model, hardware, load, run, together)
+    task = work(model, hardware, load, run, together, cached_prompt_tokens)
     reached = efficiency(
         run.server,
         run.weights_precision,
@@ -115,7 +119,8 @@ def speed(
     )
     roofline = together / step_floor(task, task.batch / load.output_tokens)
     if run.tensor_parallel_size > NVLINK_DOMAIN:
-        task = work(model, hardware, load, replace(run, tensor_parallel_size=NVLINK_DOMAIN), together)
+        narrow = replace(run, tensor_parallel_size=NVLINK_DOMAIN)
+        task = work(model, hardware, load, narrow, together, cached_prompt_tokens)
     paced = pace(task, reached, load.output_tokens, kind)
     rate = paced.tokens_per_second * together / task.batch
     whole = together * load.output_tokens / rate
@@ -129,6 +134,7 @@ def speed(
         requests_per_second=rate / load.output_tokens,
         roofline_output_tokens_per_second=roofline,
         in_flight=together,
+        prefill_ms=paced.prefill_seconds * 1000,
         low_output_tokens_per_second=rate / spread,
         high_output_tokens_per_second=min(rate * spread, roofline),
         basis=Basis.CALIBRATED if measured else Basis.ESTIMATED,
