@@ -100,6 +100,8 @@ def _unknown_keys() -> Iterator[Fault]:
         if namespace == "gpuwright" and key not in KEYS:
             fix = f"Did you mean gpuwright:{(near(key, KEYS) or KEYS)[0]}?"
             yield Fault(full, "is no configuration of this program.", fix)
+        elif namespace != "gpuwright" and near(namespace, ["gpuwright"]):
+            yield Fault(full, "is nobody's configuration.", f"Did you mean gpuwright:{key}?")
 
 
 try:

@@ -127,6 +127,7 @@ def test_all_faults_of_the_configuration_come_at_once() -> None:
             "gpuwright:spec": {"name": "Chat", "modle": "x"},
             "gpuwright:aws": {"availability_zone": ["us-east-1a"]},
             "gpuwright:speck": {},
+            "gpuwrigth:aws": {},
         }
     )
     assert isinstance(error, InputError)
@@ -138,6 +139,7 @@ def test_all_faults_of_the_configuration_come_at_once() -> None:
         "gpuwright:aws: availability_zone: is no input of a deployment on AWS.",
         "Did you mean availability_zones?",
         "gpuwright:speck: is no configuration of this program. Did you mean gpuwright:spec?",
+        "gpuwrigth:aws: is nobody's configuration. Did you mean gpuwright:aws?",
     ):
         assert fault in told
 

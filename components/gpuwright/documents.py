@@ -34,13 +34,14 @@ class SpecDocument:
     model: Model | None
 
 
-class _Loader(yaml.SafeLoader):
+class UniqueKeyLoader(yaml.SafeLoader):
     """A safe loader that refuses a key that stands twice in one mapping.
 
     Not the one in C: that overflows its stack on deeply nested input, where this one raises RecursionError.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping, or raise where a key stands twice."""
         seen = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
@@ -80,7 +81,7 @@ def parse_yaml(text: str, where: str) -> Any:
         InputError: It is neither; the line is in the error.
     """
     try:
-        return yaml.load(text, _Loader)  # noqa: S506  # a safe loader
+        return yaml.load(text, UniqueKeyLoader)  # noqa: S506  # a safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{where}:{mark.line + 1}" if mark else where

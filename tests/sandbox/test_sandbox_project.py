@@ -47,6 +47,20 @@ def test_encrypted_values_are_secret_and_unknown_at_any_depth(project: Path) -> 
     assert len(settings.notes) == 2
 
 
+def test_a_misspelt_setting_of_a_stack_names_the_nearest(project: Path) -> None:
+    (project / "stacks" / "Pulumi.dev-aws.yaml").write_text("confg:\n  a: b\n")
+    with pytest.raises(
+        InputError, match=r"dev-aws.yaml:1: 'confg' is no setting of a stack. Did you mean config\?"
+    ):
+        load_stack(find_project(project), "dev-aws")
+
+
+def test_a_key_that_stands_twice_in_a_stack_is_refused(project: Path) -> None:
+    (project / "stacks" / "Pulumi.dev-aws.yaml").write_text("config:\n  a: b\n  a: c\n")
+    with pytest.raises(InputError, match=r"dev-aws.yaml:3: no YAML: key 'a' stands twice"):
+        load_stack(find_project(project), "dev-aws")
+
+
 def test_an_unknown_stack_names_the_nearest(project: Path) -> None:
     with pytest.raises(
         InputError, match=r"Pulumi.dev-aw.yaml: there is no stack 'dev-aw'. Did you mean dev-aws\?"

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 
+from gpuwright.documents import UniqueKeyLoader
 from gpuwright.errors import Fault, InputError, near
 from gpuwright.sandbox.wire import UNKNOWN_TEXT
 
@@ -27,6 +28,10 @@ _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "array": list,
     "object": dict,
 }
+
+
+STACK_SETTINGS = ("config", "environment", "secretsprovider", "encryptedkey", "encryptionsalt")
+"""Keys at the top of a stack's file; pulumi/pulumi sdk/go/common/workspace ``ProjectStack``, 3.260."""
 
 
 @dataclass(frozen=True)
@@ -182,10 +187,19 @@ def load_stack(project: Project, stack: str | None) -> StackSettings:
         )
         raise InputError.of(str(path), f"there is no stack {name!r}.", hint)
     document = _Document(path)
+    faults = [_unknown_setting(document, str(key)) for key in document.data if key not in STACK_SETTINGS]
+    if faults:
+        raise InputError(faults)
     values = document.data.get("config") or {}
     if not isinstance(values, dict):
         raise InputError.of(document.where("config"), "config must map keys to values.", "Write: key: value.")
     return _merged(project, name, values, frozenset(), document)
+
+
+def _unknown_setting(document: _Document, key: str) -> Fault:
+    like = near(key, STACK_SETTINGS)
+    hint = f"Did you mean {like[0]}?" if like else f"Known are {', '.join(STACK_SETTINGS)}."
+    return Fault(document.where(key), f"{key!r} is no setting of a stack.", hint)
 
 
 def stack_settings(
@@ -233,8 +247,8 @@ def _merged(
     )
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as Go's library reads it: only true and false are booleans, and dates are text."""
+class _Loader(UniqueKeyLoader):
+    """YAML as Go's library reads it: only true and false are booleans, dates are text, and no key stands twice."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -258,7 +272,7 @@ class _Document:
             raise InputError.of(
                 f"{path}:{line}", f"no YAML: {error.problem}.", "Correct the line."
             ) from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
             raise InputError.of(str(path), f"cannot be read: {error}.", "Give a YAML file.") from error
         if not isinstance(data, dict | None):
             raise InputError.of(f"{path}:1", "the top must be a mapping.", "Write: key: value.")
