@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+from pathlib import Path
+
 import pytest
 
 from gpuwright import catalog
@@ -50,3 +53,9 @@ def test_every_model_of_the_catalog_that_writes_no_text_has_a_workload_of_its_ow
 def test_a_decoder_is_sized_by_its_kv_cache_and_refused_here() -> None:
     with pytest.raises(InputError, match="KV cache"):
         workload(catalog.model("Llama-3.1-8B"))
+
+
+def test_the_page_about_these_workloads_prints_what_it_says() -> None:
+    page = Path(__file__).parents[2] / "docs" / "sizing-other-workloads.md"
+    found = doctest.testfile(str(page), module_relative=False)
+    assert (found.failed, found.attempted > 0) == (0, True)
