@@ -50,6 +50,15 @@ def test_a_text_that_names_no_accelerator_is_refused(text: str) -> None:
         ("Qwen/Qwen3-235B-A22B-FP8", "Qwen/Qwen3-235B-A22B"),
         ("codellama/CodeLlama-34b-Instruct-hf", "codellama/CodeLlama-34b-hf"),
         ("gpt-oss-120b", "openai/gpt-oss-120b"),
+        ("Qwen/Qwen2-7B-Instruct", "Qwen/Qwen2.5-7B"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", "Qwen/Qwen2.5-32B"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Llama-70B", "meta-llama/Llama-3.1-70B"),
+        ("deepseek-ai/DeepSeek-R1-0528-Qwen3-8B", "Qwen/Qwen3-8B"),
+        ("deepseek-ai/DeepSeek-R1-0528", "deepseek-ai/DeepSeek-R1"),
+        ("Qwen/QwQ-32B", "Qwen/Qwen2.5-32B"),
+        ("Qwen3-30B-A3B-class FP8 (inferred: 29.09 GiB, 49152 B/token fp8)", "Qwen/Qwen3-30B-A3B"),
+        ("neuralmagic/Meta-Llama-3.1-70B-Instruct-quantized.w8a8", "meta-llama/Llama-3.1-70B"),
+        ("google/gemma-3-27b-it-qat-q4_0-gguf", "google/gemma-3-27b-it"),
     ],
 )
 def test_a_model_is_understood_by_the_architecture_it_was_tuned_from(text: str, id: str) -> None:  # noqa: A002

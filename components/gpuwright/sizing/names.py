@@ -17,9 +17,10 @@ BRIDGED = ("nvl", "sxm", "pcie")
 """Form factors as people write them, without their number."""
 
 VARIANT = (
-    r"(?<![a-z0-9])(instruct|chat|it|hf|base|meta|class|dev|preview|thinking|inference|sym|autoround|marlin|super"
-    r"|dynamic|quantized|gguf|awq|gptq|bnb|nvfp4|mxfp4|fp4|fp8|fp16|bf16|int4|int8|4bit|8bit|w4a16|w8a8|w8a16"
-    r"|chinese|q[2-8](_k)?(_[sml])?|25\d\d)(?![a-z0-9])"
+    r"(?<![a-z0-9])(instruct|chat|it|hf|base|meta|nvidia|class|dev|exp|preview|thinking|inference|sym|autoround|marlin"
+    r"|super|dynamic|quantized|gguf|awq|gptq|bnb|nvfp4|mxfp4|fp4|fp8|fp16|bf16|int4|int8|4bit|8bit|w4a16|w8a8|w8a16"
+    r"|qat|pt|coder|math|1m|distill|terminus|abliterated|chinese|q[2-8](_k|_[01])?(_[sml])?|2[45]\d\d|0[1-9][0-3]\d"
+    r")(?![a-z0-9])"
 )
 """Words of a model's name that leave its architecture as it is: tuning, date and quantization."""
 
@@ -29,11 +30,27 @@ SAME_ARCHITECTURE = {
     "openhermes2.5mistral7b": "mistral7bv0.1",
     "zephyr7bbeta": "mistral7bv0.1",
     "llama3.370b": "llama3.170b",
+    "codellama7b": "llama27b",
+    "codellama70b": "llama270b",
+    "vicuna7bv1.5": "llama27b",
+    "vicuna13bv1.5": "llama213b",
     "deepseekv3.1": "deepseekv3",
-    "deepseekv3.2": "deepseekv3",
-    "deepseekr10528": "deepseekr1",
+    "deepseekr1qwen38b": "qwen38b",
+    "mistral7bv0.2": "mistral7bv0.3",
+    "mistralsmall3.224b": "mistralsmall3.124b",
+    "qwq32b": "qwen2.532b",
+    "yi1.534b": "yi34b",
 }
 """Names that say nothing of the model whose architecture they have, squeezed, and that model."""
+
+SAME_FAMILY = (
+    (r"^deepseekr1qwen(?=\d)", "qwen2.5"),
+    (r"^deepseekr1llama(?=\d)", "llama3.1"),
+    (r"^llama3\.1(?=70b)|^llama3\.3", "llama3.1"),
+    (r"^qwen2(?=\d+b)", "qwen2.5"),
+    (r"^qwen3\.[68]", "qwen3.5"),
+)
+"""How the names of a family's derived models begin, squeezed, and those of the models whose architecture they have."""
 
 
 @cache
@@ -77,7 +94,7 @@ def model_named(text: str, *, where: str = "model") -> Model:
     exact = [each for name, each in known.items() if text.casefold() in (name.casefold(), _last(name))]
     if exact:
         return exact[0]
-    key = SAME_ARCHITECTURE.get(_key(text), _key(text))
+    key = _architecture(_key(text))
     found = [each for name, each in known.items() if _key(name) == key]
     found = found or [
         each for name, each in known.items() if _without_release(_key(name)) == _without_release(key)
@@ -97,8 +114,19 @@ def _last(name: str) -> str:
 
 def _key(name: str) -> str:
     """Return a model's name without organisation, variant and separators."""
-    bare = re.sub(r"\([^)]*\)", "", _last(name))
+    bare = _last(re.sub(r"\([^)]*\)", "", name).strip())
     return _squeezed(re.sub(VARIANT, " ", re.sub(r"(?<=[a-z])-?chinese", "", bare)))
+
+
+def _architecture(key: str) -> str:
+    """Return the name of the model whose architecture it has."""
+    same = SAME_ARCHITECTURE.get(key)
+    if same is None:
+        for pattern, family in SAME_FAMILY:
+            same = re.sub(pattern, family, key)
+            if same != key:
+                break
+    return same or key
 
 
 def _without_release(key: str) -> str:
@@ -106,7 +134,7 @@ def _without_release(key: str) -> str:
 
 
 def _squeezed(text: str) -> str:
-    return re.sub(r"[\s_\-]", "", text)
+    return re.sub(r"[\s_\-]", "", text).strip(".")
 
 
 def _bare(accelerator: Accelerator) -> str:
