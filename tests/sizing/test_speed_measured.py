@@ -14,8 +14,6 @@ from gpuwright.sizing.served import served
 
 DATA = Path(__file__).parents[2] / "benchmarks" / "data" / "observed_throughput.csv"
 FACTS = DATA.parents[3] / "shared" / "facts" / "observed_throughput.csv"
-    Path(os.environ.get("GPUWRIGHT_FACTS", DATA.parents[3] / "shared" / "facts")) / "observed_throughput.csv"
-)
 
 with DATA.open(newline="", encoding="utf-8") as file:
     ROWS = list(csv.DictReader(file))
