@@ -35,9 +35,7 @@ PROGRESS_EVERY = 500
 """Rows of a table between two words of progress."""
 
 
-@click.command(
-    name="size", short_help="Say whether a model fits on accelerators, for how many users, how fast."
-)
+@click.command(name="size", short_help="Say whether a model fits on a card, and how fast.")
 @click.option("--model", help="The model: an id of the catalog, or a name as people write it.")
 @click.option("--accelerator", help="The device, as people write it: L4, A10G, H100-80GB (PCIe).")
 @click.option(
