@@ -213,6 +213,7 @@ def model_from_config(config: Mapping[str, Any], id: str) -> Model:  # noqa: A00
     return Model(
         id=id,
         kind="decoder",
+        model_type=reader.family_name,
         params_total=total,
         params_active=active,
         layers=shape.layers,

@@ -117,7 +117,7 @@ def resolve(document: Any, where: str = "spec", model: Model | None = None) -> R
     server = None
     if "server" not in told:
         server = rows.look_up(
-            lambda: catalog.server(
+            lambda: catalog.deployable_server(
                 values.take("server.name"), values.take("server.version"), where=f"{where}: server"
             )
         )

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 
 from gpuwright import catalog
 from gpuwright.catalog import Accelerator, InstanceType
+from gpuwright.catalog.compatibility import compatibility
 from gpuwright.planning.environments import ENVIRONMENTS
 from gpuwright.planning.resolve import Request, answer_seconds
 from gpuwright.sizing import Disk, Hardware, Load, Memory, Run, Speed, disk, fit, speed
@@ -286,29 +288,21 @@ def _slice_lacks(instance: InstanceType) -> list[Lack]:
     return [Lack("whole-accelerator", f"has {part} (a vGPU slice), and a server needs a whole one")]
 
 
+_catalog_model = cache(catalog.model)
+
+
 def _server_lacks(instance: InstanceType, device: Accelerator, request: Request) -> list[Lack]:
     """Return what the inference server misses on the device, and how the model divides over its
     accelerators.
     """
-    server, lacks = request.server, []
-    named = f"{server.name} {server.version}"
-    has = f"{device.name} has compute capability {device.compute_capability}"
-    if device.compute_capability < server.min_compute_capability:
-        lacks.append(Lack("server", f"{has}, and {named} needs {server.min_compute_capability}"))
-    precision = request.weights_precision
-    quantization = server.quantization(precision)
-    if precision == "bf16" and not device.bf16:
-        needed = server.min_compute_capability_bf16
-        lacks.append(Lack("precision", f"{has}, and BF16 needs {needed}; FP16 would run"))
-    elif quantization and device.compute_capability < quantization.min_compute_capability:
-        needed = quantization.min_compute_capability
-        lacks.append(Lack("precision", f"{has}, and {precision} on {named} needs {needed}"))
-    elif not quantization and precision not in ("bf16", "fp16", "fp32"):
-        lacks.append(Lack("precision", f"{named} does not serve {precision} weights"))
-    cache = next((each for each in server.kv_cache_dtypes if each.name == request.kv_cache_precision), None)
-    if cache and device.compute_capability < cache.min_compute_capability:
-        needed = cache.min_compute_capability
-        lacks.append(Lack("precision", f"{has}, and a KV cache in {cache.name} on {named} needs {needed}"))
+    found = compatibility(
+        request.server,
+        request.architecture or _catalog_model(request.model.id),
+        device,
+        request.weights_precision,
+        request.kv_cache_precision,
+    )
+    lacks = [Lack(each.rule, each.detail) for each in found]
     heads, count = request.model.attention_heads, instance.accelerator_count
     if heads % count:
         lacks.append(
