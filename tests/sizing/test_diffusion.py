@@ -172,6 +172,13 @@ def test_a_controlnet_adds_its_weights_and_half_a_denoisers_step() -> None:
     assert denoise_gib(small(controlnets=(CONTROLNET,))) == pytest.approx(1.5 * denoise_gib(small()))
 
 
+def test_the_controlnet_of_sd_35_large_weighs_more_than_half_of_its_transformer() -> None:
+    large = catalog.model("stable-diffusion-3.5-large")
+    with_one = Diffusion(large, "bf16", controlnets=(catalog.model("stable-diffusion-3.5-controlnets"),))
+    more = diffusion_need(with_one).gib("weights") - diffusion_need(Diffusion(large, "bf16")).gib("weights")
+    assert more == pytest.approx(8.6546e9 / GIB)
+
+
 def test_a_lora_that_is_not_fused_costs_its_file() -> None:
     more = diffusion_need(small(lora_gb=0.3)).gib("weights") - diffusion_need(small()).gib("weights")
     assert more == pytest.approx(0.3e9 / GIB)
@@ -186,6 +193,8 @@ def test_a_lora_that_is_not_fused_costs_its_file() -> None:
         (small(offload="somewhere"), "not known"),
         (small(precision="fp12"), "no precision"),
         (small(batch_size=0), "above zero"),
+        (small(vae_tile=-512), "below zero"),
+        (small(lora_gb=-1.0), "below zero"),
     ],
 )
 def test_what_cannot_be_sized_is_refused_with_what_to_do(work: Diffusion, said: str) -> None:

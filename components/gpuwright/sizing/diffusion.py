@@ -290,6 +290,9 @@ def _check(work: Diffusion) -> None:
         batch_size=work.batch_size,
         high_resolution_scale=work.high_resolution_scale,
     )
+    for where, value in (("lora_gb", work.lora_gb), ("vae_tile", work.vae_tile)):
+        if value < 0:
+            raise InputError.of(where, f"{value:g} is below zero.", "Give zero or more.")
     bits(work.precision)
     choice("offload", work.offload, OFFLOADS)
     if work.vae_precision:
