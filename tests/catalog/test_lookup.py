@@ -70,9 +70,9 @@ def test_a_name_that_two_organisations_use_is_not_guessed(monkeypatch: pytest.Mo
     assert "one/twin, two/twin" in error.value.faults[0].fix
 
 
-def test_the_newest_version_of_a_server_is_taken_where_none_is_named() -> None:
+def test_the_newest_version_of_a_server_with_a_digest_is_taken_where_none_is_named() -> None:
     newest = catalog.server("vllm")
-    assert newest == [each for each in catalog.servers() if each.name == "vllm"][-1]
+    assert newest == [each for each in catalog.servers() if each.name == "vllm" and each.deployable][-1]
     assert newest.image_reference == f"{newest.image}@{newest.digest}"
     assert newest.quantization("awq").min_compute_capability == 7.5
     assert newest.quantization("no such") is None

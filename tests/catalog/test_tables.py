@@ -325,7 +325,9 @@ def test_whisper_has_an_encoder_beside_its_decoder() -> None:
 
 def test_a_server_demands_less_to_run_than_to_run_natively() -> None:
     for server in catalog.servers():
-        assert float(server.min_driver) < float(server.native_driver)
+        drivers = server.min_driver, server.native_driver
+        assert drivers == (None, None) or float(drivers[0]) < float(drivers[1])
+        assert (server.cuda is None) == (server.min_driver is None)
         for each in (*server.quantizations, *server.kv_cache_dtypes):
             assert each.min_compute_capability >= server.min_compute_capability
             for better in (each.native_compute_capability, each.marlin_compute_capability):

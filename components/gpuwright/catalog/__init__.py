@@ -46,6 +46,7 @@ __all__ = [
     "clouds",
     "commitment",
     "commitments",
+    "deployable_server",
     "find_instance_type",
     "instance_type",
     "instance_types",
@@ -194,7 +195,7 @@ def servers() -> tuple[Server, ...]:
 
 
 def server(name: str, version: str | None = None, *, where: str = "server") -> Server:
-    """Return that version of the inference server, or the newest.
+    """Return that version of the inference server, or the newest whose image is known by digest.
 
     Raises:
         UnknownNameError: There is no such server, or not in that version.
@@ -203,10 +204,29 @@ def server(name: str, version: str | None = None, *, where: str = "server") -> S
     if not versions:
         raise _unknown(f"{where}.name", "inference server", name, (each.name for each in servers()))
     if version is None:
-        return list(versions.values())[-1]
+        known = [each for each in versions.values() if each.deployable]
+        return (known or list(versions.values()))[-1]
     if version not in versions:
         raise _unknown(f"{where}.version", f"version of {name}", version, versions)
     return versions[version]
+
+
+def deployable_server(name: str, version: str | None = None, *, where: str = "server") -> Server:
+    """Return that version of the inference server as one that can be deployed, or the newest such.
+
+    Raises:
+        UnknownNameError: There is no such server, or not in that version.
+        InputError: Its image is not known by digest, and a tag may come to mean another one.
+    """
+    found = server(name, version, where=where)
+    if found.deployable:
+        return found
+    others = ", ".join(each.version for each in servers() if each.name == name and each.deployable)
+    raise InputError.of(
+        f"{where}.version",
+        f"is {found.version!r}, and the catalog does not know the digest of that image.",
+        f"Choose one that can be deployed: {others}." if others else "Add the digest to its row.",
+    )
 
 
 def profiles() -> tuple[Profile, ...]:
@@ -326,7 +346,9 @@ def _build(cls: type[R], row: Mapping[str, Any], **nested: type[Any]) -> R:
             columns[column] = tuple(_build(inner, each) for each in value)
         elif value is not None:
             columns[column] = _build(inner, value)
-    return cls(**columns)
+    return cls(
+        **{column: tuple(value) if isinstance(value, list) else value for column, value in columns.items()}
+    )
 
 
 @cache

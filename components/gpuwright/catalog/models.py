@@ -25,7 +25,8 @@ NonNegativeFloat = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Text = Annotated[str, Field(min_length=1)]
 
-FormFactor = Literal["PCIe", "SXM2", "SXM4", "SXM5", "SXM6"]
+Vendor = Literal["nvidia", "amd", "intel", "google", "aws"]
+FormFactor = Literal["PCIe", "SXM2", "SXM4", "SXM5", "SXM6", "OAM"]
 Rdma = Literal["none", "efa", "erdma", "roce", "infiniband", "gpudirect-tcpx"]
 Interconnect = Literal["none", "pcie", "nvlink-bridge", "nvlink", "nvswitch"]
 ModelKind = Literal["decoder", "encoder-decoder", "diffusion", "embedding", "reranker", "vision", "classical"]
@@ -55,9 +56,12 @@ class Accelerator(Row):
         str, Field(description="Name with the memory size where that tells two apart: A100-40, A100-80.")
     ]
     form_factor: Annotated[FormFactor, Field(description="How it is built in; with the name it is the key.")]
-    vendor: Annotated[Literal["nvidia"], Field(description="Maker of the accelerator.")]
-    architecture: Annotated[str, Field(description="Generation: Ampere, Ada, Hopper.")]
-    compute_capability: Annotated[PositiveFloat, Field(description="CUDA compute capability, as in 8.6.")]
+    vendor: Annotated[Vendor, Field(description="Maker of the accelerator.")]
+    architecture: Annotated[str, Field(description="Generation: Ampere, Ada, Hopper, CDNA 3.")]
+    compute_capability: Annotated[
+        PositiveFloat | None,
+        Field(description="CUDA compute capability, as in 8.6; none where the maker is not NVIDIA."),
+    ] = None
     memory_gib: Annotated[PositiveInt, Field(description="Nominal memory of the data sheet, GiB.")]
     usable_mib: Annotated[
         PositiveInt,
@@ -67,7 +71,8 @@ class Accelerator(Row):
     ]
     memory_bandwidth_gb_per_s: Annotated[PositiveFloat, Field(description="Memory bandwidth, GB/s.")]
     fp16_dense_tflops: Annotated[
-        PositiveFloat, Field(description="Tensor-core peak in FP16 without sparsity, TFLOPS.")
+        PositiveFloat,
+        Field(description="Peak of the tensor or matrix cores in FP16 without sparsity, TFLOPS."),
     ]
     fp8_dense_tflops: Annotated[
         PositiveFloat | None,
@@ -83,7 +88,8 @@ class Accelerator(Row):
     nvlink_gb_per_s: Annotated[
         NonNegativeFloat,
         Field(
-            description="NVLink, both directions added, GB/s; of a PCIe form only between two bridged ones."
+            description="NVLink, or the maker's own link, both directions added, GB/s; of a PCIe form only between "
+            "two bridged ones."
         ),
     ]
     ecc: Annotated[
@@ -92,8 +98,9 @@ class Accelerator(Row):
     ]
     tdp_watts: Annotated[PositiveInt, Field(description="Default power limit, W.")]
     min_driver_cuda12: Annotated[
-        PositiveInt, Field(description="Lowest driver branch that runs CUDA 12 on it.")
-    ]
+        PositiveInt | None,
+        Field(description="Lowest driver branch that runs CUDA 12 on it; none without CUDA."),
+    ] = None
     datacenter_licensed: Annotated[
         bool, Field(description="The driver's licence allows use in a data centre.")
     ]
@@ -243,6 +250,9 @@ class Model(Sourced):
         Field(description="Date on which the source was read; none: the configuration was handed in."),
     ] = None
     kind: Annotated[ModelKind, Field(description="What it is built as.")]
+    model_type: Annotated[
+        str | None, Field(description="Architecture as model_type of its config.json spells it.")
+    ] = None
     params_total: Annotated[PositiveInt | None, Field(description="All parameters.")] = None
     params_active: Annotated[
         PositiveInt | None,
@@ -278,14 +288,17 @@ class Model(Sourced):
     ] = None
     attention_layers: Annotated[
         NonNegativeInt | None,
-        Field(description="Layers with attention; none: all. The others keep a state (Mamba, linear attention)."),
+        Field(
+            description="Layers with attention; none: all. The others keep a state (Mamba, linear attention)."
+        ),
     ] = None
     state_bytes: Annotated[
         PositiveInt | None,
         Field(description="Bytes that layers without attention keep of one sequence, whatever its length."),
     ] = None
     vision_params: Annotated[
-        PositiveInt | None, Field(description="Of params_total those of vision or audio towers, kept in 16 bits.")
+        PositiveInt | None,
+        Field(description="Of params_total those of vision or audio towers, kept in 16 bits."),
     ] = None
     kv_lora_rank: Annotated[PositiveInt | None, Field(description="Rank of the cached MLA latent.")] = None
     qk_rope_head_dim: Annotated[
@@ -342,29 +355,41 @@ class Quantization(Sourced):
 
 
 class Server(Row):
-    """One version of an inference server: its image, and what it demands of the machine."""
+    """One version of an inference server: its image, what it demands of the machine, and what it serves."""
 
     name: Annotated[str, Field(description="Name of the server; with the version it is the key.")]
     version: Annotated[str, Field(description="Version, without a leading v.")]
-    image: Annotated[str, Field(description="Repository of the container image.")]
-    digest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$", description="Digest of the image.")]
+    core: Annotated[
+        str | None, Field(description="Generation of its scheduler where versions differ in it: V0 or V1.")
+    ] = None
+    image: Annotated[str | None, Field(description="Repository of the container image.")] = None
+    digest: Annotated[
+        str | None,
+        Field(
+            pattern="^sha256:[0-9a-f]{64}$",
+            description="Digest of the image; none: no source gives it beside the version, so it is not deployed.",
+        ),
+    ] = None
     image_compressed_gb: Annotated[PositiveFloat | None, Field(description="Size to download, GB.")] = None
     image_unpacked_gb: Annotated[PositiveFloat | None, Field(description="Size on disk, GB.")] = None
-    cuda: Annotated[str, Field(description="CUDA version that the image is built with.")]
+    cuda: Annotated[str | None, Field(description="CUDA version that the image is built with.")] = None
     min_driver: Annotated[
-        str,
+        str | None,
         Field(
             pattern=DRIVER,
             description="Lowest driver that runs the image, by CUDA's minor-version compatibility.",
         ),
-    ]
+    ] = None
     native_driver: Annotated[
-        str,
+        str | None,
         Field(
             pattern=DRIVER,
             description="Lowest driver that supports all of its CUDA version; no compatibility needed.",
         ),
-    ]
+    ] = None
+    vendors: Annotated[
+        tuple[Vendor, ...], Field(description="Makers of the accelerators that the image runs on.")
+    ] = ("nvidia",)
     min_compute_capability: Annotated[
         PositiveFloat, Field(description="Lowest compute capability that it runs on.")
     ]
@@ -375,10 +400,27 @@ class Server(Row):
     kv_cache_dtypes: Annotated[
         tuple[Quantization, ...], Field(description="Types of KV cache beside the model's own.")
     ]
+    kinds: Annotated[tuple[ModelKind, ...], Field(description="Kinds of models that it serves.")] = (
+        "decoder",
+    )
+    attentions: Annotated[tuple[Attention, ...], Field(description="Kinds of attention that it serves.")]
+    model_types: Annotated[
+        tuple[str, ...],
+        Field(description="Architectures that it serves, as model_type spells them; none: not limited here."),
+    ] = ()
+    paged_attention: Annotated[
+        bool, Field(description="Keeps the KV cache in blocks, so that none is reserved.")
+    ]
+    cuda_graphs: Annotated[bool, Field(description="Captures decoding steps as CUDA graphs.")]
+
+    @property
+    def deployable(self) -> bool:
+        """Return whether its image is known by digest."""
+        return self.image is not None and self.digest is not None
 
     @property
     def image_reference(self) -> str:
-        """Return the image by digest, as a container runtime takes it."""
+        """Return the image by digest, as a container runtime takes it; of a deployable version only."""
         return f"{self.image}@{self.digest}"
 
     def quantization(self, name: str) -> Quantization | None:
