@@ -130,7 +130,13 @@ GPTJ = {
 GEMMA3_4B = {
     "model_type": "gemma3",
     "torch_dtype": "bfloat16",
-    "vision_config": {"hidden_size": 1152},
+    "vision_config": {
+        "hidden_size": 1152,
+        "intermediate_size": 4304,
+        "num_hidden_layers": 27,
+        "image_size": 896,
+        "patch_size": 14,
+    },
     "text_config": {
         "model_type": "gemma3_text",
         "hidden_size": 2560,
@@ -153,6 +159,124 @@ DEEPSEEK_V3 = config(
         "quantization_config": {"quant_method": "fp8"},
     },
 )
+LINEAR = {
+    "full_attention_interval": 4,
+    "linear_num_key_heads": 16,
+    "linear_key_head_dim": 128,
+    "linear_value_head_dim": 128,
+    "linear_conv_kernel_dim": 4,
+    "head_dim": 256,
+}
+QWEN35_27B = config(
+    "qwen3_5_text",
+    "64 5120 24 4 17408 248320 262144",
+    **LINEAR,
+    linear_num_value_heads=48,
+    mamba_ssm_dtype="float32",
+)
+QWEN35_MOE = {
+    **LINEAR,
+    "linear_num_value_heads": 32,
+    "num_experts": 256,
+    "num_experts_per_tok": 8,
+    "moe_intermediate_size": 512,
+    "shared_expert_intermediate_size": 512,
+}
+NEMOTRON_NANO = config(
+    "nemotron_h",
+    "52 2688 32 2 1856 131072 262144",
+    head_dim=128,
+    hybrid_override_pattern="MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME",
+    mamba_num_heads=64,
+    mamba_head_dim=64,
+    n_groups=8,
+    ssm_state_size=128,
+    conv_kernel=4,
+    mamba_ssm_cache_dtype="float32",
+    n_routed_experts=128,
+    n_shared_experts=1,
+    num_experts_per_tok=6,
+    moe_intermediate_size=1856,
+    moe_shared_expert_intermediate_size=3712,
+)
+QWEN_TOWER = {
+    "depth": 32,
+    "hidden_act": "silu",
+    "hidden_size": 1280,
+    "intermediate_size": 3420,
+    "patch_size": 14,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+}
+PIXTRAL_TOWER = {
+    "hidden_act": "silu",
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+    "patch_size": 14,
+    "spatial_merge_size": 2,
+}
+GLM_AIR = {
+    "head_dim": 128,
+    "n_routed_experts": 128,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 8,
+    "moe_intermediate_size": 1408,
+    "first_k_dense_replace": 1,
+    "attention_bias": True,
+}
+GEMMA4_31B = config(
+    "gemma4_text",
+    "60 5376 32 16 21504 262144 262144",
+    head_dim=256,
+    global_head_dim=512,
+    num_global_key_value_heads=4,
+    sliding_window=1024,
+    layer_types=(["sliding_attention"] * 5 + ["full_attention"]) * 10,
+    tie_word_embeddings=True,
+)
+KIMI = {**DEEPSEEK_V3, "num_attention_heads": 64, "num_key_value_heads": 64, "n_routed_experts": 384}
+# The billions that are published, most of them rounded.
+BILLIONS: list[tuple[dict[str, Any], float]] = [
+    (QWEN35_27B, 26.9),
+    (config("qwen3_5_moe_text", "40 2048 16 2 5120 248320 262144", **QWEN35_MOE), 34.66),
+    (
+        config(
+            "qwen3_next",
+            "48 2048 16 2 5120 151936 262144",
+            **{**QWEN35_MOE, "num_experts": 512, "num_experts_per_tok": 10},
+        ),
+        79.7,
+    ),
+    (NEMOTRON_NANO, 31.58),
+    (GEMMA4_31B, 30.7),
+    ({**DEEPSEEK_V3, "model_type": "deepseek_v32"}, 671.03),
+    ({**KIMI, "model_type": "kimi_k2", "vocab_size": 163840, "first_k_dense_replace": 1}, 1026.4),
+    (config("glm4_moe", "46 4096 96 8 10944 151552 131072", **GLM_AIR), 106.9),
+    ({**DEEPSEEK_V3, "model_type": "glm_moe_dsa"}, 671.03),
+    (
+        config(
+            "minimax_m2",
+            "62 3072 48 8 1536 200064 196608",
+            head_dim=128,
+            num_local_experts=256,
+            num_experts_per_tok=8,
+        ),
+        228.7,
+    ),
+    (config("qwen2_5_vl", "28 3584 28 4 18944 152064 128000", vision_config=QWEN_TOWER), 8.292),
+    (config("qwen2_vl", "28 3584 28 4 18944 152064 32768"), 7.616),
+    (config("qwen3_vl_text", "36 4096 32 8 12288 151936 262144", head_dim=128), 8.191),
+    (config("qwen3_vl_moe_text", "48 2048 32 4 6144 151936 262144", **QWEN3_MOE), 30.53),
+    (
+        {
+            "model_type": "mistral3",
+            "text_config": config("mistral", "40 5120 32 8 32768 131072 131072", head_dim=128),
+            "vision_config": PIXTRAL_TOWER,
+        },
+        24.01,
+    ),
+]
 KEYS = {key for each in (*PUBLISHED.values(), GPTJ, GEMMA3_4B, DEEPSEEK_V3) for key in each} | {"layer_types"}
 
 
@@ -193,8 +317,9 @@ def test_deepseek_v3_counts_671_billion_and_activates_37() -> None:
 def test_a_nested_text_config_is_what_counts_with_the_defaults_of_its_architecture() -> None:
     model = model_from_config(GEMMA3_4B, "google/gemma-3-4b-it")
     published = catalog.model("google/gemma-3-4b-it")
-    # The note of the catalog's row gives what the language model alone has.
-    assert model.params_total == pytest.approx(3_880_099_328, rel=0.0005)
+    # The note of the catalog's row gives what the language model alone has; its count includes the vision tower.
+    assert model.params_total - model.vision_params == pytest.approx(3_880_099_328, rel=0.0005)
+    assert model.params_total == pytest.approx(published.params_total, rel=0.001)
     for column in (
         "layers",
         "attention_heads",
@@ -206,6 +331,31 @@ def test_a_nested_text_config_is_what_counts_with_the_defaults_of_its_architectu
     ):
         assert getattr(model, column) == getattr(published, column), column
     assert model.dtype == "bf16"
+
+
+@pytest.mark.parametrize(("given", "billions"), BILLIONS, ids=lambda each: str(each)[:40])
+def test_hybrid_and_multimodal_models_count_what_is_published(given: dict[str, Any], billions: float) -> None:
+    assert model_from_config(given, "x").params_total / 1e9 == pytest.approx(billions, rel=0.01)
+
+
+def test_the_state_of_linear_attention_is_that_of_its_heads_and_its_convolution() -> None:
+    # 48 layers: 48 heads of 128 × 128 in 32 bits, and 3 inputs of (2 · 16 + 48) · 128 channels in 16 bits.
+    model = model_from_config(QWEN35_27B, "x")
+    assert model.state_bytes == 48 * (48 * 128 * 128 * 4 + 3 * (2 * 16 + 48) * 128 * 2)
+    assert (model.attention_layers, model.attention) == (16, "hybrid")
+
+
+def test_the_state_of_mamba_is_that_of_its_heads_and_its_convolution() -> None:
+    # 23 layers: 64 heads of 64 × 128 in 32 bits, and 3 inputs of 64 · 64 + 2 · 8 · 128 channels in 16 bits.
+    model = model_from_config(NEMOTRON_NANO, "x")
+    assert model.state_bytes == 23 * (64 * 64 * 128 * 4 + 3 * (64 * 64 + 2 * 8 * 128) * 2)
+    assert (model.attention_layers, model.layers - model.dense_layers) == (6, 23)
+
+
+def test_sliding_layers_may_have_other_heads_than_full_ones() -> None:
+    model = model_from_config(GEMMA4_31B, "x")
+    assert (model.kv_heads, model.head_dim) == (4, 512)
+    assert (model.sliding_kv_heads, model.sliding_head_dim, model.sliding_layers) == (16, 256, 50)
 
 
 def test_listed_layer_types_win_over_the_architectures_pattern() -> None:
@@ -308,5 +458,16 @@ def test_a_spoilt_configuration_is_either_read_or_told_but_never_a_traceback(dat
 
 
 def test_every_architecture_is_counted_by_a_test() -> None:
-    tested = {each["model_type"] for each in (*PUBLISHED.values(), GPTJ, GEMMA3_4B, DEEPSEEK_V3)}
-    assert set(FAMILIES) - tested == {"gemma", "gemma3_text"}  # the older gemma, and what gemma3 nests
+    counted = (*PUBLISHED.values(), GPTJ, GEMMA3_4B, DEEPSEEK_V3, *(each for each, _ in BILLIONS))
+    tested = {each["model_type"] for each in counted}
+    # The older gemma, and those of which the nested or the nesting configuration is counted.
+    nested = {
+        "gemma3_text",
+        "gemma4",
+        "qwen2_5_vl_text",
+        "qwen2_vl_text",
+        "qwen3_5",
+        "qwen3_5_moe",
+        "qwen3_vl",
+    }
+    assert set(FAMILIES) - tested == {"gemma", "qwen3_vl_moe", *nested}

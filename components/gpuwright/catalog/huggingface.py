@@ -1,18 +1,20 @@
 """A model's row from its Hugging Face ``config.json``, for models that the catalog does not have.
 
 The number of parameters is computed from the layers that the architecture builds, as transformers' modeling
-files define them: embeddings, attention, MLP or experts, norms and biases of the language model. What else a
-checkpoint may hold (a vision tower, a multi-token-prediction module, quantization scales) is not counted.
+files define them: embeddings, attention or what stands in its place, MLP or experts, norms and biases, and a vision
+tower. What else a checkpoint may hold (a multi-token-prediction module, quantization scales) is not counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
+from gpuwright.catalog.mixers import Mixers, linear_attention, mamba_pattern
 from gpuwright.catalog.models import Attention, Dtype, Model
+from gpuwright.catalog.towers import vision_params
 from gpuwright.errors import Fault, InputError
 
 DTYPES: Mapping[str, Dtype] = MappingProxyType({"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"})
@@ -43,6 +45,12 @@ class _Family:
     sliding: Literal["never", "always", "alternating", "pattern", "upper"] = "never"
     """Which layers slide: all; every other; all but each n-th (sliding_window_pattern); those from
     max_window_layers up."""
+    mixers: Literal["attention", "linear", "pattern"] = "attention"
+    """What mixes tokens: attention in all layers; gated delta networks in most; what hybrid_override_pattern says."""
+    gated_attention: bool = False
+    """Whether the query's projection has a gate of the same width."""
+    latent: bool = False
+    """Whether keys and values are cached as one latent (MLA)."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Keys that a configuration may leave out, with the value that the architecture takes then."""
 
@@ -60,23 +68,37 @@ _GEMMA3_DEFAULTS = MappingProxyType(
 )
 _GEMMA3 = _Family(tied=True, norms=4, qk_norm=True, sliding="pattern", defaults=_GEMMA3_DEFAULTS)
 _QWEN3 = _Family(qk_norm=True, sliding="upper")
+_GEMMA4 = _Family(tied=True, norms=4, qk_norm=True, sliding="pattern", defaults={"sliding_window": 1024})
+_QWEN3_LINEAR = _Family(qk_norm=True, mixers="linear", gated_attention=True)
+_QWEN2 = _Family(attention_bias="qkv", sliding="upper")
+_LATENT = _Family(latent=True, router_bias=True)
+_MISTRAL = _Family(sliding="always")
 
 FAMILIES: Mapping[str, _Family] = MappingProxyType(
     {
-        "deepseek_v2": _Family(),
-        "deepseek_v3": _Family(router_bias=True),
+        "deepseek_v2": _Family(latent=True),
+        "deepseek_v3": _LATENT,
+        "deepseek_v32": _LATENT,
         "falcon": _Family(tied=True, gated_mlp=False, norms=1, norm_bias=True),
         "gemma": _Family(tied=True),
         "gemma2": _Family(tied=True, norms=4, sliding="alternating", defaults={"sliding_window": 4096}),
         "gemma3": _GEMMA3,
         "gemma3_text": _GEMMA3,
+        "gemma4": _GEMMA4,
+        "gemma4_text": _GEMMA4,
+        "glm4_moe": _Family(router_bias=True),
+        "glm_moe_dsa": _LATENT,
         "gpt_oss": _Family(
             attention_bias="all", mlp_bias=True, sinks=True, router_bias=True, sliding="alternating"
         ),
         "gptj": _Family(gated_mlp=False, mlp_bias=True, norms=1, norm_bias=True, head_bias=True),
+        "kimi_k2": _LATENT,
         "llama": _Family(),
-        "mistral": _Family(sliding="always"),
-        "mixtral": _Family(sliding="always"),
+        "minimax_m2": _Family(router_bias=True),
+        "mistral": _MISTRAL,
+        "mistral3": _MISTRAL,
+        "mixtral": _MISTRAL,
+        "nemotron_h": _Family(gated_mlp=False, norms=1, mixers="pattern", router_bias=True),
         "opt": _Family(
             tied=True,
             gated_mlp=False,
@@ -86,9 +108,22 @@ FAMILIES: Mapping[str, _Family] = MappingProxyType(
             learned_positions=2,
         ),
         "phi3": _Family(sliding="always"),
-        "qwen2": _Family(attention_bias="qkv", sliding="upper"),
+        "qwen2": _QWEN2,
+        "qwen2_5_vl": _QWEN2,
+        "qwen2_5_vl_text": _QWEN2,
+        "qwen2_vl": _QWEN2,
+        "qwen2_vl_text": _QWEN2,
         "qwen3": _QWEN3,
+        "qwen3_5": _QWEN3_LINEAR,
+        "qwen3_5_moe": _QWEN3_LINEAR,
+        "qwen3_5_moe_text": _QWEN3_LINEAR,
+        "qwen3_5_text": _QWEN3_LINEAR,
         "qwen3_moe": _QWEN3,
+        "qwen3_next": _QWEN3_LINEAR,
+        "qwen3_vl": _QWEN3,
+        "qwen3_vl_moe": _QWEN3,
+        "qwen3_vl_moe_text": _QWEN3,
+        "qwen3_vl_text": _QWEN3,
     }
 )
 """The architectures whose layers this module knows, by ``model_type``."""
@@ -163,6 +198,9 @@ class _Shape:
     vocab: int
     intermediate: int
     max_position: int
+    sliding_kv_heads: int | None = None
+    sliding_head_dim: int | None = None
+    """Of the sliding layers, where they are not those of the full ones."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +212,10 @@ class _Experts:
     shared: int = 0
     width: int = 0
     layers: int = 0
+    shared_width: int = 0
+    """Width of the shared experts, where it is given and not that of the routed ones times their number."""
+    shared_gate: bool = False
+    """Whether the shared expert's output is gated by a projection to one number."""
 
 
 @dataclass(frozen=True)
@@ -203,19 +245,22 @@ def model_from_config(config: Mapping[str, Any], id: str) -> Model:  # noqa: A00
     reader = _Reader(config, id)
     _check_kind(reader)
     shape = _shape(reader)
-    experts, latent = _experts(reader, shape), _latent(reader)
+    mixers = _mixers(reader, shape)
+    experts, latent = _experts(reader, shape, mixers), _latent(reader)
     window, sliding_layers = _sliding(reader, shape)
     tied = reader.flag("tie_word_embeddings", reader.family.tied)
     if reader.faults:
         raise InputError(reader.faults)
-    total, active = _parameters(reader, shape, experts, latent, tied)
+    total, active = _parameters(reader, shape, experts, latent, tied, mixers, sliding_layers)
+    vision = vision_params(config, shape.hidden)
     dtype, quantization = _number_format(reader)
     return Model(
         id=id,
         kind="decoder",
         model_type=reader.family_name,
-        params_total=total,
+        params_total=total + vision,
         params_active=active,
+        vision_params=vision or None,
         layers=shape.layers,
         hidden_size=shape.hidden,
         attention_heads=shape.heads,
@@ -225,9 +270,13 @@ def model_from_config(config: Mapping[str, Any], id: str) -> Model:  # noqa: A00
         intermediate_size=shape.intermediate,
         moe_intermediate_size=experts.width or None,
         max_position=shape.max_position,
-        attention=_attention(shape, latent, sliding_layers),
+        attention=_attention(shape, latent, sliding_layers, mixers),
         sliding_window=window,
         sliding_layers=sliding_layers,
+        sliding_kv_heads=shape.sliding_kv_heads,
+        sliding_head_dim=shape.sliding_head_dim,
+        attention_layers=None if mixers.attention == shape.layers else mixers.attention,
+        state_bytes=mixers.state_bytes or None,
         kv_lora_rank=latent.kv_rank if latent else None,
         qk_rope_head_dim=latent.rope if latent else None,
         dtype=dtype,
@@ -263,7 +312,8 @@ def _shape(reader: _Reader) -> _Shape:
             f"is {kv_heads}, which does not divide the {heads} attention heads.",
             "Take config.json as it is published.",
         )
-    head_dim = reader.maybe("head_dim")
+    head_dim = reader.maybe("head_dim", "attention_head_dim")
+    full_heads, full_dim = reader.maybe("num_global_key_value_heads"), reader.maybe("global_head_dim")
     if head_dim is None and hidden > 1 and hidden % heads:
         reader.fault(
             "head_dim", f"is missing, and {heads} heads do not divide the width {hidden}.", "Give head_dim."
@@ -272,8 +322,10 @@ def _shape(reader: _Reader) -> _Shape:
         layers=reader.need("num_hidden_layers", "n_layer"),
         hidden=hidden,
         heads=heads,
-        kv_heads=kv_heads,
-        head_dim=head_dim or hidden // heads,
+        kv_heads=full_heads or kv_heads,
+        head_dim=full_dim or head_dim or hidden // heads,
+        sliding_kv_heads=kv_heads if full_heads else None,
+        sliding_head_dim=head_dim if full_dim else None,
         vocab=reader.need("vocab_size"),
         intermediate=_intermediate(reader, hidden),
         max_position=_max_position(reader),
@@ -291,7 +343,7 @@ def _kv_heads(reader: _Reader, heads: int) -> int:
 def _intermediate(reader: _Reader, hidden: int) -> int:
     if reader.family_name in ("falcon", "gptj"):
         return reader.maybe("ffn_hidden_size", "n_inner") or 4 * hidden
-    return reader.need("intermediate_size", "ffn_dim")
+    return reader.need("intermediate_size", "ffn_dim", "moe_intermediate_size")
 
 
 def _max_position(reader: _Reader) -> int:
@@ -300,12 +352,19 @@ def _max_position(reader: _Reader) -> int:
     return reader.need("max_position_embeddings", "n_positions")
 
 
-def _experts(reader: _Reader, shape: _Shape) -> _Experts:
+def _mixers(reader: _Reader, shape: _Shape) -> Mixers:
+    """Return what mixes tokens in the layers."""
+    kinds = {"linear": linear_attention, "pattern": mamba_pattern}
+    read = kinds.get(reader.family.mixers)
+    return read(reader, shape.layers, shape.hidden) if read else Mixers(attention=shape.layers)
+
+
+def _experts(reader: _Reader, shape: _Shape, mixers: Mixers) -> _Experts:
     total = reader.maybe("num_local_experts", "num_experts", "n_routed_experts") or 0
     if not total:
         return _Experts()
     dense = reader.maybe("first_k_dense_replace") or 0
-    per_token = reader.need("num_experts_per_tok", "experts_per_token")
+    per_token = reader.need("num_experts_per_tok", "experts_per_token", "top_k_experts")
     if per_token > total:
         problem = f"is {per_token}, more than the {total} experts."
         reader.fault("num_experts_per_tok", problem, "Take config.json as it is published.")
@@ -314,17 +373,20 @@ def _experts(reader: _Reader, shape: _Shape) -> _Experts:
     sparse = [
         n for n in range(dense, shape.layers) if not n % every and not (n + 1) % step and n not in named
     ]
+    shared_width = reader.maybe("shared_expert_intermediate_size", "moe_shared_expert_intermediate_size") or 0
     return _Experts(
         total=total,
         per_token=per_token,
-        shared=reader.maybe("n_shared_experts") or 0,
+        shared=reader.maybe("n_shared_experts") or (1 if shared_width else 0),
         width=reader.maybe("moe_intermediate_size") or shape.intermediate,
-        layers=len(sparse),
+        layers=len(sparse) if mixers.experts is None else mixers.experts,
+        shared_width=shared_width,
+        shared_gate=reader.get("shared_expert_intermediate_size") is not None,
     )
 
 
 def _latent(reader: _Reader) -> _Latent | None:
-    if reader.family_name not in ("deepseek_v2", "deepseek_v3"):
+    if not reader.family.latent:
         return None
     return _Latent(
         kv_rank=reader.need("kv_lora_rank"),
@@ -358,10 +420,10 @@ def _sliding(reader: _Reader, shape: _Shape) -> tuple[int | None, int]:
     return (window, layers) if layers else (None, 0)
 
 
-def _attention(shape: _Shape, latent: _Latent | None, sliding_layers: int) -> Attention:
+def _attention(shape: _Shape, latent: _Latent | None, sliding_layers: int, mixers: Mixers) -> Attention:
     if latent:
         return "mla"
-    if 0 < sliding_layers < shape.layers:
+    if 0 < sliding_layers < shape.layers or mixers.attention < shape.layers:
         return "hybrid"
     if shape.kv_heads == shape.heads:
         return "mha"
@@ -378,22 +440,44 @@ def _number_format(reader: _Reader) -> tuple[Dtype | None, str | None]:
 
 
 def _parameters(
-    reader: _Reader, shape: _Shape, experts: _Experts, latent: _Latent | None, tied: bool
+    reader: _Reader,
+    shape: _Shape,
+    experts: _Experts,
+    latent: _Latent | None,
+    tied: bool,
+    mixers: Mixers,
+    sliding_layers: int,
 ) -> tuple[int, int]:
     """Return all parameters, and those that one token passes through."""
     family, hidden = reader.family, shape.hidden
     norm = hidden * (2 if family.norm_bias else 1)
     expert = _mlp(family, hidden, experts.width)
+    shared = _mlp(family, hidden, experts.shared_width) if experts.shared_width else experts.shared * expert
     router = hidden * experts.total + (experts.total if family.router_bias else 0)
-    dense_layers = shape.layers - experts.layers
-    attention = _latent_attention(shape, latent) if latent else _head_attention(reader, shape)
-    layers = shape.layers * (attention + _norms(reader) * norm)
+    router += hidden if experts.shared_gate else 0
+    dense_layers = shape.layers - experts.layers if mixers.mlp is None else mixers.mlp
+    layers = (mixers.attention - sliding_layers) * _one_attention(reader, shape, latent)
+    layers += sliding_layers * _one_attention(reader, _sliding_shape(shape), latent)
+    layers += mixers.params + shape.layers * _norms(reader) * norm
     layers += dense_layers * _mlp(
         family, hidden, shape.intermediate, reader.flag("mlp_bias") or reader.flag("bias")
     )
-    layers += experts.layers * ((experts.total + experts.shared) * expert + router)
+    layers += experts.layers * (experts.total * expert + shared + router)
     total = layers + norm + _embeddings(family, shape, tied)
     return total, total - experts.layers * (experts.total - experts.per_token) * expert
+
+
+def _one_attention(reader: _Reader, shape: _Shape, latent: _Latent | None) -> int:
+    return _latent_attention(shape, latent) if latent else _head_attention(reader, shape)
+
+
+def _sliding_shape(shape: _Shape) -> _Shape:
+    """Return the shape that the sliding layers have."""
+    return replace(
+        shape,
+        kv_heads=shape.sliding_kv_heads or shape.kv_heads,
+        head_dim=shape.sliding_head_dim or shape.head_dim,
+    )
 
 
 def _norms(reader: _Reader) -> int:
@@ -414,7 +498,7 @@ def _head_attention(reader: _Reader, shape: _Shape) -> int:
     family, queries, keys = reader.family, shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     bias = "all" if reader.flag("attention_bias") or reader.flag("bias") else family.attention_bias
     return (
-        shape.hidden * (2 * queries + 2 * keys)
+        shape.hidden * ((3 if family.gated_attention else 2) * queries + 2 * keys)
         + (queries + 2 * keys if bias != "none" else 0)
         + (shape.hidden if bias == "all" else 0)
         + (2 * shape.head_dim if family.qk_norm else 0)
