@@ -53,10 +53,26 @@ def test_more_accelerators_hold_more_users() -> None:
     assert four["memory"]["max_concurrency"] > one["memory"]["max_concurrency"]
 
 
-def test_what_is_missing_is_told_at_once_by_the_options_name() -> None:
-    with pytest.raises(InputError) as caught:
-        raise_of(size())
-    assert [fault.where for fault in caught.value.faults] == ["--model", "--accelerator"]
+def test_what_is_missing_is_told_by_the_options_name() -> None:
+    for words, where in (((), "--model"), (LLAMA[:2], "--accelerator")):
+        with pytest.raises(InputError) as caught:
+            raise_of(size(*words))
+        assert [fault.where for fault in caught.value.faults] == [where]
+
+
+def test_images_training_and_trees_are_sized_too() -> None:
+    assert "fits" in size("--model", "stable-diffusion-v1-5", "--accelerator", "T4").output
+    full = size("--model", "Llama-2-7b-hf", "--accelerator", "A100-80", "--fine-tune", "full")
+    assert full.return_value == 1
+    assert "does not fit" in full.output
+    lora = json.loads(
+        size(
+            "--model", "Llama-2-7b-hf", "--accelerator", "A10G", "--fine-tune", "qlora", "--format", "json"
+        ).output
+    )
+    assert lora["fits"] is True
+    assert lora["floor_gib"] == 16
+    assert "no accelerator needed" in size("--model", "dmlc/xgboost").output
 
 
 @pytest.mark.parametrize(

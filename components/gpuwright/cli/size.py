@@ -15,7 +15,9 @@ from gpuwright.errors import EXIT_DONE, EXIT_REFUSED, Fault, InputError
 from gpuwright.layout import bar, columns
 
 if TYPE_CHECKING:
+    from gpuwright.catalog import Accelerator, Model
     from gpuwright.sizing.answer import Answer
+    from gpuwright.sizing.need import Need
 
 COLUMNS = {
     "model": "model",
@@ -70,6 +72,17 @@ PROGRESS_EVERY = 500
     "--concurrency", type=click.IntRange(min=1), help="Requests in flight; as many as fit if left out."
 )
 @click.option(
+    "--fine-tune",
+    type=click.Choice(["full", "lora", "qlora"]),
+    help="Size a training run in place of serving.",
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), help="Items at a time, of training and of other models."
+)
+@click.option(
+    "--sequence-length", type=click.IntRange(min=1), help="Tokens of the longest sequence in training."
+)
+@click.option(
     "--batch", metavar="FILE.csv", help="Size every row of a table, and print it with what is predicted."
 )
 @click.option(
@@ -91,20 +104,63 @@ def command(batch: str | None, form: str, **options: Any) -> int:
     quantization, max_model_len … for memory; model, gpu, tp, engine, precision, input_len, output_len,
     concurrency_or_rate … for speed. Other columns pass through; a row that cannot be sized says why in `error`.
 
+    Models that write no text (images, speech, embeddings, trees) and training are sized by what they hold in memory.
+
     Exit code 1: it does not fit.
     """
     if batch is not None:
         return _table(batch)
-    missing = [
-        Fault(f"--{name}", "is missing.", f"Add --{name} NAME, or --batch FILE.csv for a table.")
-        for name in ("model", "accelerator")
-        if not options[name]
-    ]
-    if missing:
-        raise InputError(missing)
+    if not options["model"]:
+        raise InputError.of("--model", "is missing.", "Add --model NAME, or --batch FILE.csv for a table.")
+    model = _model(options["model"])
+    if options["fine_tune"] or model.kind != "decoder":
+        return _other(model, options, form)
+    if not options["accelerator"]:
+        raise InputError.of("--accelerator", "is missing.", "Add --accelerator NAME, such as L4.")
     found = _answer(options)
     click.echo(json.dumps(_as_json(found), indent=2) if form == "json" else "\n".join(_as_text(found)))
     return EXIT_DONE if found.fits else EXIT_REFUSED
+
+
+def _model(name: str) -> Model:
+    """Return the model, read from its config.json where the name is such a path."""
+    from pathlib import Path
+
+    from gpuwright.documents import read_model
+    from gpuwright.sizing.names import model_named
+
+    return read_model(Path(name), "--model") if name.endswith(".json") else model_named(name, where="--model")
+
+
+def _other(model: Model, options: Mapping[str, Any], form: str) -> int:
+    """Size what does not write text, and training."""
+    from gpuwright.sizing.finetuning import FineTuning
+    from gpuwright.sizing.names import accelerator_named
+    from gpuwright.sizing.workloads import need, workload
+
+    asked = {"batch_size": options["batch_size"], "sequence_length": options["sequence_length"]}
+    work: Any
+    if options["fine_tune"]:
+        asked["accelerators"] = options["accelerators"]
+        work = FineTuning(
+            model, method=options["fine_tune"], zero_stage=3 if options["accelerators"] > 1 else 0
+        )
+    else:
+        work = workload(model)
+    known = {field.name for field in dataclasses.fields(work)}
+    work = dataclasses.replace(work, **{key: value for key, value in asked.items() if value and key in known})
+    found = need(work)
+    device = (
+        accelerator_named(options["accelerator"], where="--accelerator") if options["accelerator"] else None
+    )
+    if found.accelerators and device is None:
+        raise InputError.of("--accelerator", "is missing.", "Add --accelerator NAME, such as L4.")
+    lack = found.lack(device) if device and found.accelerators else None
+    told = _need_as_json(model, device, found, lack)
+    click.echo(
+        json.dumps(told, indent=2) if form == "json" else "\n".join(_need_as_text(model, device, found, lack))
+    )
+    return EXIT_REFUSED if lack else EXIT_DONE
 
 
 def _answer(options: Mapping[str, Any]) -> Answer:
@@ -228,3 +284,41 @@ def _hint(found: Answer) -> Iterator[str]:
             f"One request of {load.max_model_len:,} tokens, the longest allowed, does not fit; "
             f"--max-model-len {memory.kv_cache_tokens} would."
         )
+
+
+def _need_as_json(model: Model, device: Accelerator | None, found: Need, lack: str | None) -> dict[str, Any]:
+    return {
+        "model": model.id,
+        "accelerator": device.name if device and found.accelerators else None,
+        "accelerators": found.accelerators,
+        "fits": lack is None,
+        "lack": lack,
+        "accelerator_gib": found.accelerator_gib,
+        "parts": [dataclasses.asdict(part) for part in found.parts],
+        "floor_gib": found.floor_gib,
+        "host": [dataclasses.asdict(part) for part in found.host],
+        "host_gib": found.host_gib,
+        "vcpus": found.vcpus,
+        "reason": found.reason,
+        "basis": found.basis,
+    }
+
+
+def _need_as_text(model: Model, device: Accelerator | None, found: Need, lack: str | None) -> Iterator[str]:
+    if not found.accelerators or device is None:
+        yield f"{model.id}: no accelerator needed"
+    else:
+        yield f"{model.id} on {found.accelerators} × {device.name}: {'does not fit' if lack else 'fits'}"
+    yield from (text for text in (lack, found.reason) if text)
+    for title, parts, whole in (
+        ("Memory of each accelerator", found.parts, found.accelerator_gib),
+        ("Memory of the machine", found.host, found.host_gib),
+    ):
+        if parts:
+            yield ""
+            yield f"{title}: {whole:.1f} GiB"
+            yield from columns(
+                ((part.name, f"{part.gib:7.2f} GiB", str(part.basis)) for part in parts), indent=2
+            )
+    yield ""
+    yield f"vCPU: {found.vcpus} at least"
