@@ -64,33 +64,33 @@ class Constants:
     """
 
     memory: float = 0.906
-    expert_memory: float = 0.953
-    cache: float = 0.762
-    compute: float = 0.593
-    expert_compute: float = 0.477
-    fp4_compute: float = 0.593
-    attention: float = 0.704
-    link: float = 0.72
-    vllm_layer_seconds: float = 6e-05
-    tensorrt_llm_layer_seconds: float = 3.9e-05
+    expert_memory: float = 0.959
+    cache: float = 0.765
+    compute: float = 0.591
+    expert_compute: float = 0.473
+    fp4_compute: float = 0.594
+    attention: float = 0.655
+    link: float = 0.744
+    vllm_layer_seconds: float = 6.1e-05
+    tensorrt_llm_layer_seconds: float = 4e-05
     sglang_layer_seconds: float = 3.9e-05
     llama_cpp_layer_seconds: float = 8.4e-05
-    static_layers: float = 0.387
-    expert_layer_seconds: float = 8.3e-06
+    static_layers: float = 0.388
+    expert_layer_seconds: float = 8.1e-06
     vllm_fp8_expert_layer_seconds: float = 0.00022
     tensorrt_llm_fp8_expert_layer_seconds: float = 0.00013
-    sglang_fp8_expert_layer_seconds: float = 6.6e-05
+    sglang_fp8_expert_layer_seconds: float = 6.7e-05
     request_seconds: float = 5.1e-06
-    all_reduce_seconds: float = 2.7e-06
-    all_reduce_doubling_seconds: float = 2.1e-06
+    all_reduce_seconds: float = 2.6e-06
+    all_reduce_doubling_seconds: float = 2e-06
     llama_cpp_hbm: float = 0.562
     llama_cpp_compute: float = 0.496
     llama_cpp_quantized_compute: float = 0.171
-    first_layer_seconds: float = 0.00031
-    first_expert_layer_seconds: float = 0.0006
+    first_layer_seconds: float = 0.00048
+    first_expert_layer_seconds: float = 0.00044
     first_fp8_expert_layer_seconds: float = 0.0023
     first_request_seconds: float = 0.00021
-    waiting: float = 0.0715
+    waiting: float = 0.0673
 
 
 CALIBRATED = Constants()

@@ -35,6 +35,7 @@ SAME_ARCHITECTURE = {
     "vicuna7bv1.5": "llama27b",
     "vicuna13bv1.5": "llama213b",
     "deepseekv3.1": "deepseekv3",
+    "deepseekv3.2": "deepseekv3",
     "deepseekr1qwen38b": "qwen38b",
     "mistral7bv0.2": "mistral7bv0.3",
     "mistralsmall3.224b": "mistralsmall3.124b",
