@@ -19,6 +19,7 @@ PurchaseOption = Literal["on-demand", "spot"]
 
 PositiveInt = Annotated[int, Field(strict=True, gt=0)]
 PositiveFloat = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
 Name = Annotated[StrictStr, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=24)]
 TagKey = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Za-z0-9 +=._:/@-]{1,128}$")]
 TagValue = Annotated[StrictStr, StringConstraints(pattern=r"^[A-Za-z0-9 +=._:/@-]{0,256}$")]
@@ -109,6 +110,23 @@ class Spec(Document):
         default=None, description="Requests that arrive per second, over all replicas."
     )
     latency: LatencyTargets | None = Field(default=None, description="Latency targets.")
+    cold_start_seconds: PositiveFloat | None = Field(
+        default=None,
+        description="Longest time from a machine's power-on to its first token, in seconds: decides the disk's "
+        "throughput, and a shape that is estimated slower is turned down.",
+    )
+    duty_cycle: Share | None = Field(
+        default=None,
+        description="Part of the time that the load is there, above 0 to 1: 0.25 for working hours. Machines that "
+        "run without load cost as much.",
+    )
+    request_bytes: PositiveInt | None = Field(
+        default=None,
+        description="Bytes of a typical request, such as an image; those of the prompt's text where left out.",
+    )
+    response_bytes: PositiveInt | None = Field(
+        default=None, description="Bytes of a typical answer; those of its streamed tokens where left out."
+    )
     profile: StrictStr | None = Field(
         default=None,
         description="A named set of defaults from the catalog, which fills in what the spec leaves out.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
@@ -56,17 +57,20 @@ def check_resources(resources: Iterable[Resource]) -> list[Finding]:
     return _sorted(evaluate(pulumi_resources.facts(resources)))
 
 
-def check_plan(plan: Plan, subject: str) -> list[Finding]:
-    """Return the findings of a plan, which name the subject."""
-    return _sorted(evaluate(plan_reader.facts(plan, subject)))
+def check_plan(plan: Plan, subject: str, today: date | None = None) -> list[Finding]:
+    """Return the findings of a plan, which name the subject; prices are judged where today is given."""
+    return _sorted(evaluate(plan_reader.facts(plan, subject, today)))
 
 
-def check_document(document: Any, where: str, model: Model | None = None) -> Report:
+def check_document(
+    document: Any, where: str, model: Model | None = None, today: date | None = None
+) -> Report:
     """Return what the rules say of a parsed YAML or JSON document.
 
     Args:
         where: Name of the document, for the findings and errors.
         model: The model of a spec, where it was read from a config.json.
+        today: The day on which the age of prices is judged; it is not where left out.
 
     Raises:
         InputError: The document is of no kind that is understood, has faults, or holds nothing to judge.
@@ -74,9 +78,9 @@ def check_document(document: Any, where: str, model: Model | None = None) -> Rep
     if pulumi_documents.is_preview(document) or pulumi_documents.is_state(document):
         return _check_pulumi(document, where)
     if isinstance(document, Mapping) and document.keys() >= {"schema_version", "instance_type"}:
-        return _check_plan_document(document, where)
+        return _check_plan_document(document, where, today)
     if is_spec(document):
-        return _check_spec(document, where, model)
+        return _check_spec(document, where, model, today)
     raise InputError.of(where, "is no document that the rules can judge.", UNDERSTOOD)
 
 
@@ -97,7 +101,7 @@ def _check_pulumi(document: Any, where: str) -> Report:
     return Report(where, kind, len(resources), judged, tuple(check_resources(resources)))
 
 
-def _check_plan_document(document: Any, where: str) -> Report:
+def _check_plan_document(document: Any, where: str, today: date | None) -> Report:
     try:
         plan = Plan.from_json(document)
     except ValidationError as error:
@@ -109,15 +113,15 @@ def _check_plan_document(document: Any, where: str) -> Report:
             for fault in error.errors()
         ]
         raise InputError(faults) from None
-    return Report(where, "plan", 1, 1, tuple(check_plan(plan, where)))
+    return Report(where, "plan", 1, 1, tuple(check_plan(plan, where, today)))
 
 
-def _check_spec(document: Any, where: str, model: Model | None) -> Report:
+def _check_spec(document: Any, where: str, model: Model | None, today: date | None) -> Report:
     try:
         plan = plan_document(document, where, model)
     except NothingFitsError as error:
         return Report(where, "spec", 1, 1, (_nothing_fits(where, error),))
-    return Report(where, "spec", 1, 1, tuple(check_plan(plan, where)))
+    return Report(where, "spec", 1, 1, tuple(check_plan(plan, where, today)))
 
 
 def _nothing_fits(where: str, error: NothingFitsError) -> Finding:

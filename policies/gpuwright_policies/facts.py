@@ -133,6 +133,20 @@ class SystemDisk(Facts):
 
 
 @dataclass(frozen=True)
+class Prices(Facts):
+    """What a plan was priced with.
+
+    Args:
+        what: What is priced: machines, or the services beside them.
+        age_days: Days since the oldest of the prices; None where one has no date.
+    """
+
+    kind = "prices"
+    what: str
+    age_days: int | None
+
+
+@dataclass(frozen=True)
 class Volume(Facts):
     """A block volume that a machine or its template defines.
 

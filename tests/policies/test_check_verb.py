@@ -1,7 +1,10 @@
 """``gpuwright check`` at the command line."""
 
+from __future__ import annotations
+
 import io
 import json
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,14 @@ def preview(tmp_path: Path, template_props: dict[str, Any]) -> Path:
     return path
 
 
+class Clock(datetime):
+    """A clock that stands at a day on which every price of the catalog is old."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Clock:
+        return cls(2040, 1, 1, tzinfo=tz)
+
+
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
     path = tmp_path / "chat.yaml"
@@ -42,9 +53,33 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
+def but_for_price_age(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the findings that do not depend on the day on which the tests run."""
+    return [each for each in findings if each["rule"] != "price-age"]
+
+
 def test_a_spec_whose_plan_holds_passes(spec: Path, capsys: Capture) -> None:
+    assert check(str(spec), "--format", "json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["summary"]["passed"]
+    assert but_for_price_age(said["findings"]) == []
+
+
+def test_advice_is_refused_where_it_is_asked_to_be(
+    spec: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpuwright.cli.check.datetime", Clock)
     assert check(str(spec)) == 0
-    assert capsys.readouterr().out == f"{spec}: spec\npassed: 0 mandatory and 0 advisory findings\n"
+    assert capsys.readouterr().out.endswith("passed: 0 mandatory and 2 advisory findings\n")
+    assert check(str(spec), "--refuse", "price-age") == 1
+    said = capsys.readouterr().out
+    assert "mandatory: price-age (low)" in said
+    assert said.endswith("FAILED: 2 mandatory and 0 advisory findings\n")
+
+
+def test_a_rule_to_refuse_must_exist(spec: Path, capsys: Capture) -> None:
+    assert check(str(spec), "--refuse", "price-ag") == 2
+    assert "Did you mean price-age?" in capsys.readouterr().err
 
 
 def test_a_violation_tells_what_is_what_must_be_why_and_what_to_do(preview: Path, capsys: Capture) -> None:
@@ -62,9 +97,11 @@ def test_a_violation_tells_what_is_what_must_be_why_and_what_to_do(preview: Path
 def test_the_json_says_all_of_it(preview: Path, spec: Path, capsys: Capture) -> None:
     assert check(str(preview), str(spec), "--format", "json") == 1
     said = json.loads(capsys.readouterr().out)
-    assert said["summary"] == {"passed": False, "mandatory": 2, "advisory": 1}
+    assert (said["summary"]["passed"], said["summary"]["mandatory"]) == (False, 2)
+    assert said["summary"]["advisory"] == len(said["findings"]) - 2
     assert [each["kind"] for each in said["scanned"]] == ["preview", "spec"]
-    levels = [(each["rule"], each["level"], each["answer"]) for each in said["findings"]]
+    found = but_for_price_age(said["findings"])
+    levels = [(each["rule"], each["level"], each["answer"]) for each in found]
     assert levels == [
         ("cpu-ratio", "mandatory", "violates"),
         ("ram-ratio", "mandatory", "violates"),
@@ -106,7 +143,7 @@ def test_a_plan_that_was_changed_by_hand_is_judged_as_it_is(
     )
     assert check(str(changed), "--format", "json") == 1
     said = json.loads(capsys.readouterr().out)
-    assert {each["rule"]: each["answer"] for each in said["findings"]} == {
+    assert {each["rule"]: each["answer"] for each in but_for_price_age(said["findings"])} == {
         "cpu-ratio": "violates",
         "ram-ratio": "violates",
         "vram-7b": "unknown",

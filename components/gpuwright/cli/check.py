@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gpuwright.documents import STDIN, parse_yaml, read_text, spec_document
-from gpuwright.errors import EXIT_DONE, EXIT_REFUSED, Fault, InputError
+from gpuwright.errors import EXIT_DONE, EXIT_REFUSED, Fault, InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from gpuwright_policies.check import Report
@@ -27,7 +29,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="json for programs.",
 )
-def command(paths: tuple[str, ...], format_: str) -> int:
+@click.option(
+    "--refuse",
+    multiple=True,
+    metavar="RULE",
+    help="Refuse what breaks that rule of advice, such as price-age.",
+)
+def command(paths: tuple[str, ...], format_: str, refuse: tuple[str, ...]) -> int:
     """Judge specs, plans, Pulumi previews and states by the rules.
 
     PATH is a spec in YAML, or the JSON of `gpuwright plan`, `pulumi preview --json` or `pulumi stack export`;
@@ -36,10 +44,10 @@ def command(paths: tuple[str, ...], format_: str) -> int:
     Exit codes: 0 no mandatory finding; 1 a rule is violated, or nothing fits a spec; 2 bad input.
     """
     reports: list[Report] = []
-    faults: list[Fault] = []
+    faults: list[Fault] = _unknown_rules(refuse)
     for path in paths:
         try:
-            reports.append(_check(path))
+            reports.append(_refusing(_check(path), refuse))
         except InputError as error:
             faults += error.faults
     if faults:
@@ -47,6 +55,34 @@ def command(paths: tuple[str, ...], format_: str) -> int:
     click.echo(json.dumps(_as_json(reports), indent=2) if format_ == "json" else "\n".join(_as_text(reports)))
     violated = any(finding.mandatory for report in reports for finding in report.findings)
     return EXIT_REFUSED if violated else EXIT_DONE
+
+
+def _unknown_rules(names: Sequence[str]) -> list[Fault]:
+    if not names:
+        return []
+    from gpuwright_policies.evaluate import rules
+
+    return [
+        fault
+        for name in names
+        if name not in rules()
+        for fault in UnknownNameError("--refuse", "rule", name, list(rules()), "").faults
+    ]
+
+
+def _refusing(report: Report, names: Sequence[str]) -> Report:
+    """Return the report with the violations of those rules made mandatory, whatever their kind."""
+    if not names:
+        return report
+    from gpuwright_policies.rule import Kind
+
+    findings = (
+        dataclasses.replace(finding, kind=Kind.HARD) if finding.rule in names else finding
+        for finding in report.findings
+    )
+    return dataclasses.replace(
+        report, findings=tuple(sorted(findings, key=lambda finding: not finding.mandatory))
+    )
 
 
 def _check(path: str) -> Report:
@@ -63,7 +99,7 @@ def _check(path: str) -> Report:
     model = None
     if is_spec(document):
         model = spec_document(document, where, Path() if path == STDIN else Path(path).parent).model
-    return check_document(document, where, model)
+    return check_document(document, where, model, datetime.now(tz=UTC).date())
 
 
 def _as_json(reports: Sequence[Report]) -> dict[str, Any]:

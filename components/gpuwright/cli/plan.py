@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import click
 
@@ -34,7 +35,7 @@ def command(spec: str, form: str, every_shape: bool) -> None:
     Exit codes: 0 planned; 1 no shape of the cloud satisfies it, and the nearest misses are named; 2 bad input.
     """
     read = read_spec(spec)
-    plan = plan_document(read.document, read.where, read.model)
+    plan = plan_document(read.document, read.where, read.model, datetime.now(tz=UTC).date())
     if form == "json":
         click.echo(json.dumps(plan.to_json(), indent=2, ensure_ascii=False))
     elif form == "markdown":

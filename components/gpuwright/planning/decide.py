@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 from gpuwright import catalog
 from gpuwright.catalog import Model, Profile
 from gpuwright.errors import NothingFitsError
+from gpuwright.planning.bill import cost_reasons, cost_warnings, planned_cost
 from gpuwright.planning.environments import ENVIRONMENTS
 from gpuwright.planning.plan import (
     Operations,
     Plan,
     PlannedAccelerator,
-    PlannedCost,
     PlannedDisk,
+    PlannedHost,
     PlannedModel,
     PlannedNetwork,
     PlannedPerformance,
@@ -28,7 +30,6 @@ from gpuwright.planning.plan import (
 )
 from gpuwright.planning.resolve import Request, resolve
 from gpuwright.planning.search import (
-    HOURS_PER_MONTH,
     TARGET_UTILISATION,
     Candidate,
     Priced,
@@ -36,9 +37,20 @@ from gpuwright.planning.search import (
     nearest_misses,
     quantized_at_load,
     ranked,
+    server_payload,
 )
 from gpuwright.sizing import GPU_MEMORY_UTILIZATION, PREFILL_TOKENS, Basis, bandwidth_mbps, cold_start
+from gpuwright.sizing.cold_start import replacement_gap_seconds
+from gpuwright.sizing.host import HostNeed, host_need
 from gpuwright.sizing.memory import QUANTIZED_BITS
+from gpuwright.sizing.network import (
+    MINIMUM_PRIVATE_MBPS,
+    MINIMUM_PUBLIC_MBPS,
+    required_mbps,
+    transfer_seconds,
+)
+from gpuwright_policies.rules.cpu_ratio import VCPUS_PER_ACCELERATOR
+from gpuwright_policies.rules.ram_ratio import RAM_PER_ACCELERATOR_MEMORY
 
 SERVER_PORT = 8000
 HEALTH_PATH = "/health"
@@ -61,33 +73,33 @@ s).
 SLOW_ANSWER_FACTOR = 1.5
 """The longest answer is taken as its estimate times this."""
 
-VOLUME_TYPE = {
-    "aws": "gp3",
-    "gcp": "pd-ssd",
-    "azure": "Premium_LRS",
-    "oci": "balanced",
-    "alibaba": "cloud_essd",
-}
 NEAREST = 3
 
 
-def plan_document(document: Any, where: str = "spec", model: Model | None = None) -> Plan:
+def plan_document(
+    document: Any, where: str = "spec", model: Model | None = None, today: date | None = None
+) -> Plan:
     """Return the plan for a spec document.
 
     Args:
         document: The parsed spec, or a Spec.
         where: Name of its origin, for the errors.
         model: The model that it names, where that was read from a config.json.
+        today: The day on which the age of prices is judged; it is not where left out.
 
     Raises:
         InputError: The document has faults; all of them are in it.
         NothingFitsError: No shape of the cloud satisfies it; the nearest misses are in it.
     """
-    return make_plan(resolve(document, where, model))
+    return make_plan(resolve(document, where, model), today)
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: Request, today: date | None = None) -> Plan:
     """Return the cheapest plan per 1,000 inferences among those that satisfy every rule and target.
+
+    Args:
+        request: What is asked.
+        today: The day on which the age of prices is judged; it is not where left out.
 
     Raises:
         NothingFitsError: None does; the message names the nearest misses and what each lacks.
@@ -98,6 +110,7 @@ def make_plan(request: Request) -> Plan:
         raise NothingFitsError(_nothing_fits(request, found))
     winner = best[0]
     chosen = winner.candidate
+    cost, steps = planned_cost(request, winner, today), _cold_start(request, chosen)
     return Plan(
         name=request.name,
         environment=request.environment,
@@ -122,7 +135,7 @@ def make_plan(request: Request) -> Plan:
         replicas=PlannedReplicas(min=chosen.replicas_min, max=chosen.replicas_max),
         purchase_option=request.purchase_option,
         disk=PlannedDisk(
-            type=VOLUME_TYPE[request.cloud],
+            type=chosen.disk.type,
             size_gb=chosen.disk.size_gb,
             required_gb=chosen.disk.required_gb,
             iops=chosen.disk.iops,
@@ -139,14 +152,20 @@ def make_plan(request: Request) -> Plan:
             health_path=HEALTH_PATH,
         ),
         operations=_operations(request, chosen),
+        host=_host(chosen),
         sizing=_sizing(chosen),
         performance=_performance(chosen),
-        cold_start=_cold_start(chosen),
-        cost=_cost(request, winner),
+        cold_start=steps,
+        cost=cost,
         tags=request.tags,
         origins=request.origins,
-        reasons=tuple(_reasons(request, best)),
-        warnings=tuple(_warnings(request, chosen)),
+        reasons=(
+            *_reasons(request, best),
+            *_network_reasons(request, winner),
+            *_cold_start_reasons(request, sum(step.seconds for step in steps)),
+            *cost_reasons(cost),
+        ),
+        warnings=(*_warnings(request, chosen), *cost_warnings(request, cost)),
         rejected=_rejected(found, best),
     )
 
@@ -173,18 +192,27 @@ def _network(request: Request, winner: Priced) -> PlannedNetwork:
     settings = ENVIRONMENTS[request.environment]
     longest = math.ceil(longest_answer_seconds(request, winner.candidate))
     drain = _within(longest, DEREGISTRATION_SECONDS)
-    bandwidth = bandwidth_mbps(winner.requests_per_second, request.prompt_tokens, request.output_tokens)
+    bandwidth = _bandwidth(request, winner)
+    required = required_mbps(bandwidth, public=request.public)
     return PlannedNetwork(
         zones=settings.zones,
         nat_gateways=settings.zones if settings.nat_per_zone else 1,
         public=request.public,
         bandwidth_mbps=round(bandwidth, 3),
         bandwidth_basis=Basis.ESTIMATED,
+        request_bytes=request.request_bytes,
+        response_bytes=request.response_bytes,
+        required_mbps=round(required, 3),
+        transfer_seconds=round(transfer_seconds(request.request_bytes + request.response_bytes, required), 4),
         idle_timeout_seconds=_within(longest, IDLE_TIMEOUT_SECONDS),
         deregistration_delay_seconds=min(drain, SPOT_DRAIN_SECONDS)
         if request.purchase_option == "spot"
         else drain,
     )
+
+
+def _bandwidth(request: Request, winner: Priced) -> float:
+    return bandwidth_mbps(winner.requests_per_second, request.request_bytes, request.response_bytes)
 
 
 def _within(value: int, limits: tuple[int, int]) -> int:
@@ -262,29 +290,31 @@ def _performance(chosen: Candidate) -> PlannedPerformance:
     )
 
 
-def _cold_start(chosen: Candidate) -> tuple[PlannedStep, ...]:
+def _host_need(chosen: Candidate) -> HostNeed:
+    """Return the larger of what the server's processes need and what the documented ratios ask."""
+    count = chosen.instance.accelerator_count
+    need = host_need(count, chosen.stored_weights_gib)
+    ratio = RAM_PER_ACCELERATOR_MEMORY * chosen.accelerator.memory_gib * count
+    return HostNeed(max(need.vcpus, VCPUS_PER_ACCELERATOR * count), max(need.memory_gib, ratio))
+
+
+def _host(chosen: Candidate) -> PlannedHost:
+    need = _host_need(chosen)
+    return PlannedHost(
+        vcpus_needed=need.vcpus,
+        memory_gib_needed=round(need.memory_gib, 1),
+        numa_nodes=chosen.instance.numa_nodes,
+        basis=Basis.ESTIMATED,
+    )
+
+
+def _cold_start(request: Request, chosen: Candidate) -> tuple[PlannedStep, ...]:
     steps = cold_start(
-        chosen.stored_weights_gib,
+        server_payload(request, chosen.stored_weights_gib),
         chosen.disk.throughput_mib_per_s,
         chosen.instance.sustained_network_gbps,
     )
     return tuple(PlannedStep(name=step.name, seconds=step.seconds, basis=step.basis) for step in steps)
-
-
-def _cost(request: Request, winner: Priced) -> PlannedCost:
-    instance = winner.candidate.instance
-    spot = request.purchase_option == "spot"
-    measured = instance.priced_in(request.region) and not spot
-    return PlannedCost(
-        usd_per_hour=round(winner.usd_per_hour, 4),
-        usd_per_month=round(winner.usd_per_hour * HOURS_PER_MONTH, 2),
-        usd_per_1000_inferences=round(winner.usd_per_1000_inferences, 4),
-        requests_per_second=round(winner.requests_per_second, 4),
-        instance_usd_per_hour=winner.instance_usd_per_hour,
-        price_region=instance.price_region,
-        price_date=instance.price_date.isoformat() if instance.price_date else "undated",
-        basis=Basis.MEASURED if measured else Basis.ESTIMATED,
-    )
 
 
 def _reasons(request: Request, best: list[Priced]) -> Iterator[str]:
@@ -297,6 +327,7 @@ def _reasons(request: Request, best: list[Priced]) -> Iterator[str]:
         chosen.accelerator,
     )
     count = instance.accelerator_count
+    need = host_need(count, chosen.stored_weights_gib)
     yield (
         f"{instance.name}: lowest cost per 1,000 inferences ({winner.usd_per_1000_inferences:.4f} USD) "
         f"of the {len(best)} {shapes} that satisfy every rule and target{_runner_up(best)}"
@@ -311,8 +342,10 @@ def _reasons(request: Request, best: list[Priced]) -> Iterator[str]:
     yield (
         f"host: {instance.vcpus} vCPU are {instance.vcpus // count} for each {device.name} (8 at least), and "
         f"{instance.memory_gib:g} GiB of RAM {instance.memory_gib / (device.memory_gib * count):.1f} times "
-        "its memory (2 at least)"
+        f"its memory (2 at least); the server's processes need {need.vcpus} and {need.memory_gib:.0f} GiB"
     )
+    if (instance.numa_nodes or 1) > 1:
+        yield f"host: {instance.numa_nodes} NUMA nodes, so a server is bound to those of its accelerators"
     if instance.accelerator_count > 1:
         yield (
             f"parallel: all {instance.accelerator_count} accelerators share each layer over "
@@ -330,6 +363,38 @@ def _reasons(request: Request, best: list[Priced]) -> Iterator[str]:
     )
     if request.profile and request.profile.accelerator != device.name:
         yield _substitution(request, request.profile, device.name)
+
+
+def _network_reasons(request: Request, winner: Priced) -> Iterator[str]:
+    taken = _bandwidth(request, winner)
+    floor = MINIMUM_PUBLIC_MBPS if request.public else MINIMUM_PRIVATE_MBPS
+    required = required_mbps(taken, public=request.public)
+    size = request.request_bytes + request.response_bytes
+    yield (
+        f"bandwidth: requests of {request.request_bytes:,} and answers of {request.response_bytes:,} bytes take "
+        f"{taken:.2f} Mbit/s; have {required:,.0f} (at least {floor:,} "
+        f"{'for a public service' if request.public else 'between instances'}), at which one takes "
+        f"{transfer_seconds(size, required):.3g} s"
+    )
+
+
+def _cold_start_reasons(request: Request, seconds: int) -> Iterator[str]:
+    """Yield what the cold start means for scaling to zero, and for spot machines that are taken away."""
+    target = request.cold_start_seconds
+    if target:
+        yield (
+            f"cold start: {seconds} s within the {target:g} s that the spec allows, so scaling to zero meets it: a "
+            "first request waits that long"
+        )
+    elif request.workload != "batch":
+        yield (
+            f"cold start: {seconds} s; with none running a first request would wait that long, so one replica "
+            "always runs (cold_start_seconds sets a target)"
+        )
+    if request.purchase_option == "spot":
+        gap = replacement_gap_seconds(seconds, request.cloud)
+        meets = "" if not target else f", and the spec allows {target:g}"
+        yield f"spot: the place of a machine that is taken away stays empty for {gap} s{meets}"
 
 
 def _rate_origin(request: Request) -> str:

@@ -92,12 +92,31 @@ class PlannedNetwork:
         float, Field(description="Bandwidth that requests and answers take at the planned rate, Mbit/s.")
     ]
     bandwidth_basis: Annotated[str, Field(description="How far the bandwidth can be trusted.")]
+    request_bytes: Annotated[int, Field(description="Bytes of a typical request.")]
+    response_bytes: Annotated[int, Field(description="Bytes of a typical answer.")]
+    required_mbps: Annotated[
+        float,
+        Field(description="Bandwidth to have: no less than is taken, and than the documents ask, Mbit/s."),
+    ]
+    transfer_seconds: Annotated[
+        float, Field(description="Time of one request and its answer at that bandwidth.")
+    ]
     idle_timeout_seconds: Annotated[
         int, Field(description="Silence after which the balancer closes a connection.")
     ]
     deregistration_delay_seconds: Annotated[
         int, Field(description="Time that open answers get when a machine is taken out.")
     ]
+
+
+@part
+class PlannedHost:
+    """What the server needs of the machine around its accelerators; the larger of need and documented ratio."""
+
+    vcpus_needed: Annotated[int, Field(description="Virtual CPUs.")]
+    memory_gib_needed: Annotated[float, Field(description="System memory, GiB.")]
+    numa_nodes: Annotated[int | None, Field(description="NUMA nodes of the machine; none: not known.")]
+    basis: Annotated[str, Field(description="How far the needs can be trusted.")]
 
 
 @part
@@ -160,8 +179,42 @@ class PlannedReplicas:
 
 
 @part
+class PlannedPart:
+    """One line of the bill."""
+
+    name: Annotated[str, Field(description="What is billed.")]
+    usd_per_month: Annotated[float, Field(description="For an average month.")]
+
+
+@part
+class PlannedPurchase:
+    """One way to pay for the machines."""
+
+    option: Annotated[str, Field(description="on-demand, spot, reserved-1-year or reserved-3-years.")]
+    instance_usd_per_hour: Annotated[float, Field(description="One machine for an hour.")]
+    usd_per_month: Annotated[
+        float, Field(description="All machines; reserved ones are paid for whether they run or not.")
+    ]
+    break_even_months: Annotated[
+        float | None, Field(description="Months of use from which it is cheaper than on-demand; none: never.")
+    ]
+    basis: Annotated[str, Field(description="How far the price can be trusted.")]
+
+
+@part
+class PlannedBand:
+    """How far the whole bill may be off, and why."""
+
+    usd_per_month_low: Annotated[float, Field(description="A month in the good case.")]
+    usd_per_month_high: Annotated[float, Field(description="A month in the bad case.")]
+    usd_per_1000_inferences_low: Annotated[float, Field(description="1,000 requests in the good case.")]
+    usd_per_1000_inferences_high: Annotated[float, Field(description="1,000 requests in the bad case.")]
+    reasons: Annotated[tuple[str, ...], Field(description="What may turn out otherwise.")]
+
+
+@part
 class PlannedCost:
-    """What the machines cost; disks, balancer, NAT and traffic are not in it."""
+    """What the deployment costs: the machines alone, and all of it (`all_in`) at the load's duty cycle."""
 
     usd_per_hour: Annotated[float, Field(description="The replicas that the load needs, for an hour.")]
     usd_per_month: Annotated[float, Field(description="The same for 730 hours.")]
@@ -173,6 +226,33 @@ class PlannedCost:
     price_region: Annotated[str, Field(description="Region that the price is of.")]
     price_date: Annotated[str, Field(description="Date of the price, or `undated`.")]
     basis: Annotated[str, Field(description="How far the price can be trusted.")]
+    usd_per_million_tokens: Annotated[
+        float,
+        Field(description="Machines alone: a million tokens of prompts and answers at the planned rate."),
+    ]
+    duty_cycle: Annotated[float, Field(description="Part of the time that the load is there.")]
+    idle_share: Annotated[
+        float, Field(description="Part of what is paid for machines in which no load is there.")
+    ]
+    usd_per_hour_all_in: Annotated[float, Field(description="Everything, for an average hour.")]
+    usd_per_month_all_in: Annotated[float, Field(description="The same for 730 hours.")]
+    usd_per_1000_inferences_all_in: Annotated[
+        float, Field(description="Everything, for 1,000 requests at the duty cycle.")
+    ]
+    usd_per_million_tokens_all_in: Annotated[
+        float, Field(description="Everything, for a million tokens at the duty cycle.")
+    ]
+    parts: Annotated[tuple[PlannedPart, ...], Field(description="The bill, line by line.")]
+    purchases: Annotated[tuple[PlannedPurchase, ...], Field(description="The ways to pay for the machines.")]
+    band: PlannedBand
+    services_price_date: Annotated[
+        str | None,
+        Field(description="Oldest date among the prices beside the machines, or `undated`; none: not known."),
+    ]
+    prices_outdated: Annotated[
+        bool | None,
+        Field(description="Whether a price is older than 120 days or undated; none: not judged."),
+    ]
 
 
 @part
@@ -227,6 +307,7 @@ class Plan:
     network: PlannedNetwork
     server: PlannedServer
     operations: Operations
+    host: PlannedHost
     sizing: PlannedSizing
     performance: PlannedPerformance
     cold_start: Annotated[
@@ -258,6 +339,9 @@ class Plan:
         Prices, estimates and reasons are left out: a new price list must not roll a fleet.
         """
         deployed = {key: value for key, value in self._values().items() if key not in _NOT_DEPLOYED}
+        deployed["network"] = {
+            key: value for key, value in deployed["network"].items() if key not in _ESTIMATED_NETWORK
+        }
         canonical = json.dumps(deployed, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -285,7 +369,25 @@ class Plan:
         return values
 
 
-_NOT_DEPLOYED = {"cost", "sizing", "performance", "cold_start", "origins", "reasons", "warnings", "rejected"}
+_NOT_DEPLOYED = {
+    "cost",
+    "host",
+    "sizing",
+    "performance",
+    "cold_start",
+    "origins",
+    "reasons",
+    "warnings",
+    "rejected",
+}
+_ESTIMATED_NETWORK = {
+    "bandwidth_mbps",
+    "bandwidth_basis",
+    "request_bytes",
+    "response_bytes",
+    "required_mbps",
+    "transfer_seconds",
+}
 _DERIVED = ("cold_start_seconds", "digest")
 
 

@@ -42,6 +42,12 @@ def _text(plan: Plan, every_shape: bool) -> Iterator[str]:
     yield f"Cold start: {plan.cold_start_seconds} s"
     yield from _columns(((step.name, f"{step.seconds} s", step.basis) for step in plan.cold_start), indent=2)
     yield ""
+    yield _bill_title(plan)
+    yield from _columns(_bill(plan), indent=2)
+    yield ""
+    yield "Ways to pay for the machines"
+    yield from _columns(_purchases(plan), indent=2)
+    yield ""
     yield "Why"
     yield from (f"  - {reason}" for reason in plan.reasons)
     if plan.warnings:
@@ -69,11 +75,19 @@ def _summary(plan: Plan) -> Iterator[tuple[str, str]]:
         f"{cost.usd_per_1000_inferences:.3f} USD per 1,000 inferences at {cost.requests_per_second:.2f}/s",
     )
     yield "", f"machines only; price of {cost.price_region}, {cost.price_date} ({cost.basis})"
+    yield (
+        "all in",
+        f"{cost.usd_per_hour_all_in:,.2f} USD/h, {cost.usd_per_month_all_in:,.0f} USD a month, "
+        f"{cost.usd_per_1000_inferences_all_in:.3f} USD per 1,000 inferences, "
+        f"{cost.usd_per_million_tokens_all_in:.3f} per million tokens",
+    )
     volume = f"{disk.size_gb} GB {disk.type}, {disk.iops} IOPS, {disk.throughput_mib_per_s} MiB/s"
     yield "disk", f"{volume}; {disk.required_gb} GB needed ({disk.basis})"
     gateways = f"{network.nat_gateways} NAT gateway{'s' if network.nat_gateways > 1 else ''}"
     endpoint = f"{'public' if network.public else 'internal'} endpoint"
-    traffic = f"{network.bandwidth_mbps:.1f} Mbit/s ({network.bandwidth_basis})"
+    traffic = (
+        f"{network.bandwidth_mbps:.1f} of {network.required_mbps:,.0f} Mbit/s ({network.bandwidth_basis})"
+    )
     yield "network", f"{network.zones} zones, {gateways}, {endpoint}, {traffic}"
     yield "model cache", plan.model.store_prefix
     yield "server", f"{plan.server.name} {plan.server.version}, {plan.server.image.partition('@')[2][:19]}…"
@@ -112,6 +126,29 @@ def _speed(plan: Plan) -> Iterator[tuple[str, str]]:
     roof = f"no more than {speed.roofline_output_tokens_per_second:.0f} on this hardware"
     yield "output", f"{speed.output_tokens_per_second:.0f} tokens/s ({roof})"
     yield "finished", f"{speed.requests_per_second:.2f} requests/s"
+
+
+def _bill_title(plan: Plan) -> str:
+    cost, band = plan.cost, plan.cost.band
+    span = f"{band.usd_per_month_low:,.0f} to {band.usd_per_month_high:,.0f}"
+    return (
+        f"Cost of a month, all in: {cost.usd_per_month_all_in:,.0f} USD ({span}: {'; '.join(band.reasons)})"
+    )
+
+
+def _bill(plan: Plan) -> Iterator[tuple[str, str]]:
+    cost = plan.cost
+    for part in cost.parts:
+        yield part.name, f"{part.usd_per_month:10,.2f} USD"
+    if cost.duty_cycle < 1:
+        yield "of the machines idle", f"{cost.idle_share:9.0%}"
+
+
+def _purchases(plan: Plan) -> Iterator[tuple[str, str, str, str, str]]:
+    for each in plan.cost.purchases:
+        even = f"pays from month {each.break_even_months:g}" if each.break_even_months else ""
+        hourly = f"{each.instance_usd_per_hour:8.3f} USD/h each"
+        yield each.option, hourly, f"{each.usd_per_month:10,.0f} USD a month", each.basis, even
 
 
 def _bar(plan: Plan) -> str:
@@ -177,6 +214,10 @@ def _markdown(plan: Plan) -> Iterator[str]:
         ("cold start", f"{plan.cold_start_seconds} s", "basis"),
         ((step.name, f"{step.seconds} s", step.basis) for step in plan.cold_start),
     )
+    yield ""
+    yield from _table((_bill_title(plan), "a month"), _bill(plan))
+    yield ""
+    yield from _table(("ways to pay for the machines", "", "", "basis", ""), _purchases(plan))
     yield ""
     yield "### Why"
     yield ""

@@ -14,6 +14,7 @@ from gpuwright import catalog
 from gpuwright.catalog import Model, Profile, Server
 from gpuwright.errors import Fault, InputError
 from gpuwright.sizing import Decoder, decoder
+from gpuwright.sizing.network import request_bytes, response_bytes
 from gpuwright.spec import Spec, try_parse_spec
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ DEFAULTS: Mapping[str, Any] = {
     "concurrency": 8,
     "prompt_tokens": 512,
     "output_tokens": 256,
+    "duty_cycle": 1.0,
     "public": False,
     "revision": "main",
     "tags": {},
@@ -79,6 +81,10 @@ class Request:
     requests_per_second: float | None
     time_to_first_token_ms: float | None
     time_per_output_token_ms: float | None
+    cold_start_seconds: float | None
+    duty_cycle: float
+    request_bytes: int
+    response_bytes: int
     profile: Profile | None
     cloud: str
     region: str
@@ -151,6 +157,10 @@ def resolve(document: Any, where: str = "spec", model: Model | None = None) -> R
         requests_per_second=values.take("requests_per_second"),
         time_to_first_token_ms=values.take("latency.time_to_first_token_ms"),
         time_per_output_token_ms=values.take("latency.time_per_output_token_ms"),
+        cold_start_seconds=values.take("cold_start_seconds"),
+        duty_cycle=values.take("duty_cycle"),
+        request_bytes=values.take("request_bytes") or request_bytes(values.take("prompt_tokens")),
+        response_bytes=values.take("response_bytes") or response_bytes(values.take("output_tokens")),
         profile=profile,
         cloud=cloud,
         region=region,

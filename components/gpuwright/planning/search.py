@@ -13,13 +13,16 @@ from gpuwright.catalog import Accelerator, InstanceType
 from gpuwright.catalog.compatibility import compatibility
 from gpuwright.planning.environments import ENVIRONMENTS
 from gpuwright.planning.resolve import Request, answer_seconds
-from gpuwright.sizing import Disk, Hardware, Load, Memory, Run, Speed, disk, fit, speed
+from gpuwright.sizing import Disk, Hardware, Load, Memory, Payload, Run, Speed, disk, fit, speed
+from gpuwright.sizing.cold_start import cold_start_seconds, throughput_for
+from gpuwright.sizing.cost import HOURS_PER_MONTH
+from gpuwright.sizing.host import VOLUMES, host_need
 from gpuwright.sizing.memory import FULL_BYTES, GIB, weights_bytes
+from gpuwright.sizing.network import MINIMUM_PRIVATE_MBPS
 from gpuwright_policies.evaluate import evaluate
 from gpuwright_policies.facts import Host, Serving, SystemDisk
-
-HOURS_PER_MONTH = 730
-"""Hours that clouds bill as a month: 365 × 24 / 12."""
+from gpuwright_policies.rules.cpu_ratio import VCPUS_PER_ACCELERATOR
+from gpuwright_policies.rules.ram_ratio import RAM_PER_ACCELERATOR_MEMORY
 
 REPLICA_LIMIT = 256
 """Largest fleet that is searched where the spec sets no maximum."""
@@ -34,8 +37,9 @@ LATENCY_MARGIN = 1.25
 
 WEIGHTS_BITS = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8": 8, "int8": 8, "awq": 4, "gptq": 4, "mxfp4": 4}
 
+GB_FOR_IMAGE = 12.0
 GB_FOR_UNPACKED_IMAGE = 30.0
-"""GB assumed for a container image whose unpacked size the catalog does not know."""
+"""GB assumed for a container image whose size the catalog does not know, as downloaded and unpacked."""
 
 
 @dataclass(frozen=True)
@@ -162,9 +166,9 @@ def _consider(instance: InstanceType, request: Request) -> Candidate:
     least, most = replica_bounds(request)
     fleet = _smallest_fleet(instance, device, request, least, most)
     memory = fleet.memory
-    floor = request.profile.floors.disk_gb if request.profile else 0
     stored = stored_weights_gib(request, memory)
-    system_disk = disk(stored, request.server.image_unpacked_gb or GB_FOR_UNPACKED_IMAGE, floor)
+    payload = server_payload(request, stored)
+    system_disk = _system_disk(instance, request, payload)
     load_lacks = _load_lacks(request, fleet) if memory.fits else []
     carries = memory.fits and not load_lacks
     lacks = (
@@ -172,6 +176,8 @@ def _consider(instance: InstanceType, request: Request) -> Candidate:
         *_server_lacks(instance, device, request),
         *_rule_lacks(instance, request, memory, system_disk),
         *_loading_lacks(request, memory, stored),
+        *_host_lacks(instance, device, stored),
+        *_cold_start_lacks(instance, request, payload, system_disk),
         *_profile_lacks(instance, request),
         *load_lacks,
         *_price_lacks(instance, request, price, fleet.replicas if carries else least),
@@ -187,6 +193,31 @@ def _consider(instance: InstanceType, request: Request) -> Candidate:
         disk=system_disk,
         replicas_min=least if request.origins.get("replicas.min") == "spec" else fleet.replicas,
         replicas_max=max(fleet.replicas, request.replicas_max or fleet.replicas * growth),
+    )
+
+
+def server_payload(request: Request, stored_gib: float) -> Payload:
+    """Return what a machine brings in before it can serve: the files of the model, and the server's image."""
+    server = request.server
+    return Payload(
+        stored_gib,
+        server.image_compressed_gb or GB_FOR_IMAGE,
+        server.image_unpacked_gb or GB_FOR_UNPACKED_IMAGE,
+    )
+
+
+def _system_disk(instance: InstanceType, request: Request, payload: Payload) -> Disk:
+    """Return the disk, as fast as the cold start asks that is wanted, or the fastest where none is fast enough."""
+    volume, target, throughput = VOLUMES[request.cloud], request.cold_start_seconds, None
+    if target:
+        least, most = max(1, volume.base_mib_per_s), volume.max_mib_per_s
+        throughput = throughput_for(target, payload, instance.sustained_network_gbps, least, most) or most
+    return disk(
+        payload.weights_gib,
+        payload.unpacked_gb,
+        request.profile.floors.disk_gb if request.profile else 0,
+        volume=volume,
+        throughput_mib_per_s=throughput,
     )
 
 
@@ -339,6 +370,37 @@ def _loading_lacks(request: Request, memory: Memory, stored_gib: float) -> list[
         f"{memory.usable_gib:.1f} GiB are usable"
     )
     return [Lack("loading", detail)]
+
+
+def _host_lacks(instance: InstanceType, device: Accelerator, stored_gib: float) -> list[Lack]:
+    """Return what the server's processes miss where they need more than the ratios ask, and slow networks."""
+    count, lacks = instance.accelerator_count, []
+    need = host_need(count, stored_gib)
+    if instance.vcpus < need.vcpus > VCPUS_PER_ACCELERATOR * count:
+        lacks.append(
+            Lack("host-cpu", f"has {instance.vcpus} vCPU, and the server's processes need {need.vcpus}")
+        )
+    if instance.memory_gib < need.memory_gib > RAM_PER_ACCELERATOR_MEMORY * device.memory_gib * count:
+        asked = f"the weights, staged, and the server's processes need {need.memory_gib:.0f}"
+        lacks.append(Lack("host-memory", f"has {instance.memory_gib:g} GiB of RAM, and {asked}"))
+    private = instance.sustained_network_gbps * 1000
+    if private < MINIMUM_PRIVATE_MBPS:
+        asked = f"{MINIMUM_PRIVATE_MBPS} are asked between instances"
+        lacks.append(Lack("private-bandwidth", f"has {private:.0f} Mbit/s, and {asked}"))
+    return lacks
+
+
+def _cold_start_lacks(
+    instance: InstanceType, request: Request, payload: Payload, system_disk: Disk
+) -> list[Lack]:
+    target = request.cold_start_seconds
+    if not target:
+        return []
+    throughput = system_disk.throughput_mib_per_s
+    found = cold_start_seconds(payload, throughput, instance.sustained_network_gbps)
+    if found <= target:
+        return []
+    return [Lack("cold-start", f"estimated {found} s with {throughput} MiB/s of disk; at most {target:g}")]
 
 
 def _profile_lacks(instance: InstanceType, request: Request) -> list[Lack]:

@@ -3,9 +3,11 @@ error.
 """
 
 from gpuwright.sizing.basis import Basis
+from gpuwright.sizing.cold_start import Payload, Step, cold_start
 from gpuwright.sizing.decoder import Decoder, decoder
-from gpuwright.sizing.host import Disk, Step, bandwidth_mbps, cold_start, disk
+from gpuwright.sizing.host import Disk, disk
 from gpuwright.sizing.memory import Load, Memory, fit
+from gpuwright.sizing.network import bandwidth_mbps
 from gpuwright.sizing.run import GPU_MEMORY_UTILIZATION, PREFILL_TOKENS, Run
 from gpuwright.sizing.speed import Hardware, Speed, speed
 
@@ -18,6 +20,7 @@ __all__ = [
     "Hardware",
     "Load",
     "Memory",
+    "Payload",
     "Run",
     "Speed",
     "Step",

@@ -1,14 +1,24 @@
-"""What a machine needs around its accelerators: disk, bandwidth, and the time from power-on to the first
-token.
-"""
+"""What a machine needs around its accelerators: CPUs, memory and disk."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from gpuwright.sizing.basis import Basis
 from gpuwright.sizing.memory import GIB
+
+CORES_OF_A_SERVER = 2
+"""Physical cores of a vLLM server beside one for each accelerator: API server with tokenizer, and scheduler
+(docs.vllm.ai, configuration/optimization: 2 + N cores for N accelerators)."""
+
+VCPUS_PER_CORE = 2
+"""Threads of a core, which clouds sell as vCPUs."""
+
+PROCESS_GIB = 4
+"""GiB of memory of one server process: Python, PyTorch, CUDA's host side and pinned buffers. Estimate."""
+
+SYSTEM_GIB = 4
+"""GiB of memory of operating system, agents and container runtime. Estimate."""
 
 MACHINE_IMAGE_GB = 75
 """GB of the deep learning base image's root volume. Estimate: its published root volumes are 60 to 75 GB."""
@@ -23,35 +33,56 @@ MINIMUM_DISK_GB = 100
 """GB of SSD that the documents ask for at least."""
 
 DISK_READ_TARGET_SECONDS = 60
-"""Seconds in which the weights should be read from the disk; decides its throughput. Our choice."""
+"""Seconds in which the weights should be read from the disk where no cold start is asked for. Our choice."""
 
-GP3_BASE_IOPS = 3000
-GP3_BASE_THROUGHPUT_MIB_PER_S = 125
-GP3_MAX_THROUGHPUT_MIB_PER_S = 1000
-GP3_IOPS_PER_MIB_PER_S = 4
-"""Limits of AWS gp3 volumes: 0.25 MiB/s for each provisioned I/O per second (EBS user guide). AWS raised
-the ceiling to
-2,000 MiB/s in September 2025; older Terraform providers refuse more than 1,000."""
 
-BOOT_SECONDS = 90
-"""Seconds from launch to user data on a large GPU image. Estimate."""
+@dataclass(frozen=True)
+class HostNeed:
+    """What the processes of a server need of a machine; the documented ratios may ask more.
 
-IMAGE_PULL_SECONDS = 300
-"""Seconds to pull and unpack a 15 to 20 GB image: 4 to 6 minutes (AWS machine learning blog on SOCI,
-2026).
-"""
+    Args:
+        vcpus: Virtual CPUs.
+        memory_gib: System memory.
+    """
 
-WARM_UP_SECONDS = 60
-"""Seconds to compile, capture CUDA graphs and answer the first completion. Estimate."""
+    vcpus: int
+    memory_gib: float
 
-PROTOCOL_BYTES_PER_TOKEN = 250
-"""Bytes on the wire for one streamed token: a server-sent event with its JSON. Estimate."""
 
-PROMPT_BYTES_PER_TOKEN = 4
-"""Bytes of text for one prompt token in English. Rule of thumb of tokenizers' documentation."""
+@dataclass(frozen=True)
+class Volume:
+    """What can be bought of a type of volume.
 
-MINIMUM_PUBLIC_MBPS = 50
-"""Mbit/s of public bandwidth that the documents ask of an API that many use."""
+    Args:
+        type: The cloud's name.
+        base_iops: I/O per second that come with it.
+        base_mib_per_s: Throughput that comes with it.
+        max_mib_per_s: Most throughput.
+        iops_per_mib_per_s: I/O per second to provision for each MiB/s; 0 where none are.
+        iops_per_gb: I/O per second that come with each GB.
+        mib_per_s_per_gb: Throughput that comes with each GB; more is had by a larger disk.
+    """
+
+    type: str
+    base_iops: int
+    base_mib_per_s: int
+    max_mib_per_s: int
+    iops_per_mib_per_s: int = 0
+    iops_per_gb: float = 0
+    mib_per_s_per_gb: float = 0
+
+
+VOLUMES = {
+    "aws": Volume("gp3", 3000, 125, 1000, iops_per_mib_per_s=4),
+    "gcp": Volume("pd-ssd", 6000, 240, 1200, iops_per_gb=30, mib_per_s_per_gb=0.48),
+    "azure": Volume("Premium_LRS", 500, 90, 250, iops_per_gb=5, mib_per_s_per_gb=0.1),
+    "oci": Volume("balanced", 0, 0, 458, iops_per_gb=60, mib_per_s_per_gb=0.46),
+    "alibaba": Volume("cloud_essd", 1800, 114, 334, iops_per_gb=50, mib_per_s_per_gb=0.48),
+}
+"""AWS: 0.25 MiB/s for each provisioned I/O per second (EBS user guide); AWS raised the ceiling to 2,000 MiB/s in
+September 2025, older Terraform providers refuse more than 1,000. GCP: zonal SSD persistent disk, what comes with
+machine and size (cloud.google.com/compute/docs/disks/performance). The others are known and not looked up, Azure's
+steps taken as a line."""
 
 
 @dataclass(frozen=True)
@@ -59,61 +90,65 @@ class Disk:
     """A system disk.
 
     Args:
+        type: The cloud's type of volume.
         required_gb: What has to go on it.
-        size_gb: What is bought: at least 100 GB and at least what a profile asks.
-        iops: Provisioned I/O per second.
-        throughput_mib_per_s: Provisioned throughput.
+        size_gb: What is bought: at least 100 GB, what a profile asks, and what the throughput takes.
+        iops: I/O per second that it does.
+        throughput_mib_per_s: Throughput that it does.
     """
 
+    type: str
     required_gb: int
     size_gb: int
     iops: int
     throughput_mib_per_s: int
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step between power-on and the first token."""
+def host_need(accelerators: int, weights_gib: float, loaders: int = 0) -> HostNeed:
+    """Return what a server's processes need: cores for each, and memory that holds the weights while they load.
 
-    name: str
-    seconds: int
-    basis: Basis
-
-
-def disk(weights_gib: float, server_image_gb: float, floor_gb: int = MINIMUM_DISK_GB) -> Disk:
-    """Return the system disk for weights and an unpacked container image of those sizes."""
-    weights_gb = weights_gib * GIB / 1e9
-    required = math.ceil(MACHINE_IMAGE_GB + server_image_gb + CACHES_AND_LOGS_GB + MODEL_COPIES * weights_gb)
-    wanted = math.ceil(weights_gib * 1024 / DISK_READ_TARGET_SECONDS)
-    throughput = min(max(wanted, GP3_BASE_THROUGHPUT_MIB_PER_S), GP3_MAX_THROUGHPUT_MIB_PER_S)
-    return Disk(
-        required_gb=required,
-        size_gb=max(required, floor_gb, MINIMUM_DISK_GB),
-        iops=max(GP3_BASE_IOPS, throughput * GP3_IOPS_PER_MIB_PER_S),
-        throughput_mib_per_s=throughput,
-    )
+    Args:
+        accelerators: Accelerators of the machine, each with a worker.
+        weights_gib: Size of the weights, staged in memory once.
+        loaders: Processes that load data, as in fine-tuning.
+    """
+    processes = CORES_OF_A_SERVER + accelerators + loaders
+    return HostNeed(processes * VCPUS_PER_CORE, SYSTEM_GIB + weights_gib + processes * PROCESS_GIB)
 
 
-def cold_start(weights_gib: float, disk_throughput_mib_per_s: float, network_gbps: float) -> tuple[Step, ...]:
-    """Return the steps from power-on to the first token, in order; they add up.
+def disk(
+    weights_gib: float,
+    server_image_gb: float,
+    floor_gb: int = MINIMUM_DISK_GB,
+    *,
+    volume: Volume = VOLUMES["aws"],
+    checkpoints_gb: float = 0,
+    throughput_mib_per_s: int | None = None,
+) -> Disk:
+    """Return the system disk for a model and a server.
 
     Args:
         weights_gib: Size of the weights.
-        disk_throughput_mib_per_s: What the disk writes and reads.
-        network_gbps: What the machine's network sustains, Gbit/s.
+        server_image_gb: Size of the unpacked container image.
+        floor_gb: The least that is bought.
+        volume: Type of volume.
+        checkpoints_gb: Checkpoints that a training keeps.
+        throughput_mib_per_s: Throughput to have; what reads the weights in a minute where left out.
     """
-    fetch = max(weights_gib * GIB * 8 / (network_gbps * 1e9), weights_gib * 1024 / disk_throughput_mib_per_s)
-    load = weights_gib * 1024 / disk_throughput_mib_per_s
-    return (
-        Step("boot", BOOT_SECONDS, Basis.ESTIMATED),
-        Step("pull the server's image", IMAGE_PULL_SECONDS, Basis.ESTIMATED),
-        Step("fetch the model", math.ceil(fetch), Basis.DERIVED),
-        Step("load the weights", math.ceil(load), Basis.DERIVED),
-        Step("compile and warm up", WARM_UP_SECONDS, Basis.ESTIMATED),
+    weights_gb = weights_gib * GIB / 1e9
+    wanted = throughput_mib_per_s or math.ceil(weights_gib * 1024 / DISK_READ_TARGET_SECONDS)
+    wanted = min(max(wanted, volume.base_mib_per_s), volume.max_mib_per_s)
+    required = math.ceil(
+        MACHINE_IMAGE_GB + server_image_gb + CACHES_AND_LOGS_GB + MODEL_COPIES * weights_gb + checkpoints_gb
     )
-
-
-def bandwidth_mbps(requests_per_second: float, prompt_tokens: int, output_tokens: int) -> float:
-    """Return the bandwidth that requests and streamed answers take, Mbit/s."""
-    request = prompt_tokens * PROMPT_BYTES_PER_TOKEN + output_tokens * PROTOCOL_BYTES_PER_TOKEN
-    return requests_per_second * request * 8 / 1e6
+    grown = (wanted - volume.base_mib_per_s) / volume.mib_per_s_per_gb if volume.mib_per_s_per_gb else 0
+    size = max(required, floor_gb, MINIMUM_DISK_GB, math.ceil(grown))
+    with_size = int(volume.base_mib_per_s + size * volume.mib_per_s_per_gb)
+    throughput = min(max(wanted, with_size), volume.max_mib_per_s)
+    return Disk(
+        type=volume.type,
+        required_gb=required,
+        size_gb=size,
+        iops=max(int(volume.base_iops + size * volume.iops_per_gb), throughput * volume.iops_per_mib_per_s),
+        throughput_mib_per_s=throughput,
+    )

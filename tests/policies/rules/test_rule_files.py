@@ -9,7 +9,7 @@ import pytest
 import gpuwright_policies.rules
 from gpuwright_policies.evaluate import evaluate, rules
 from gpuwright_policies.facts import UNKNOWN, Facts, Host
-from gpuwright_policies.rule import Rule
+from gpuwright_policies.rule import Kind, Rule
 
 FOLDER = Path(gpuwright_policies.rules.__file__).parent
 FILES = sorted(path for path in FOLDER.glob("*.py") if path.name != "__init__.py")
@@ -61,7 +61,7 @@ def test_a_finding_names_what_is_and_what_must_be(rule: Rule[Any]) -> None:
         assert finding.actual
         assert finding.expected
         assert finding.subject == fact.subject
-        assert finding.mandatory
+        assert finding.mandatory is (rule.kind is not Kind.ADVICE)
 
 
 @by_id
