@@ -39,7 +39,11 @@ class Record:
         return self._values() == other._values() if type(other) is type(self) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._values())
+        # Kept, as rows are keys of look-ups that every shape of every plan makes.
+        known: int | None = self.__dict__.get("_hash")
+        if known is None:
+            known = self.__dict__["_hash"] = hash(self._values())
+        return known
 
     def __repr__(self) -> str:
         pairs = zip(self.__dataclass_fields__, self._values(), strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gpuwright.sizing.basis import Basis
 from gpuwright.sizing.memory import GIB, MIB
@@ -84,6 +85,7 @@ def cold_start_seconds(payload: Payload, disk_throughput_mib_per_s: float, netwo
     return fixed + sum(_transfers(payload, disk_throughput_mib_per_s, network_gbps))
 
 
+@lru_cache(maxsize=256)
 def throughput_for(
     target_seconds: float, payload: Payload, network_gbps: float, least: int, most: int
 ) -> int | None:
