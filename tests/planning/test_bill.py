@@ -162,3 +162,11 @@ def test_a_spot_plan_says_how_long_a_place_stays_empty() -> None:
     plan = planned(purchase_option="spot")
     gap = plan.cold_start_seconds - 120
     assert any(f"stays empty for {gap} s" in reason for reason in plan.reasons)
+
+
+@pytest.mark.parametrize("cloud", ["azure", "oci"])
+def test_every_cloud_has_a_disk_and_a_bill_that_is_more_than_its_machines(cloud: str) -> None:
+    plan = planned(TODAY, cloud=cloud)
+    assert plan.disk.throughput_mib_per_s > 0
+    assert plan.cost.usd_per_month_all_in > plan.cost.usd_per_month
+    assert plan.cost.prices_outdated is not None

@@ -23,6 +23,7 @@ def test_a_disk_holds_what_is_needed_and_never_less_than_the_documents_ask(
     assert planned.required_gb >= 2 * weights * 1.0737
     assert planned.iops >= volume.iops_per_mib_per_s * planned.throughput_mib_per_s, "AWS refuses fewer"
     assert volume.base_mib_per_s <= planned.throughput_mib_per_s <= volume.max_mib_per_s
+    assert planned.throughput_mib_per_s > 0
     if throughput and throughput <= volume.max_mib_per_s:
         assert planned.throughput_mib_per_s >= throughput - 1
 
@@ -42,6 +43,12 @@ def test_aws_sells_throughput_and_gcp_a_larger_disk() -> None:
     aws, gcp = (disk(12.5, 30, volume=VOLUMES[cloud], throughput_mib_per_s=600) for cloud in ("aws", "gcp"))
     assert (aws.size_gb, aws.iops, aws.throughput_mib_per_s) == (152, 3000, 600)
     assert (gcp.size_gb, gcp.iops, gcp.throughput_mib_per_s) == (750, 28500, 600)
+
+
+def test_no_disk_is_made_larger_for_a_start_that_nobody_asked_for() -> None:
+    azure = disk(12.5, 30, volume=VOLUMES["azure"])
+    assert (azure.size_gb, azure.throughput_mib_per_s) == (152, 105)  # 90 + 152 · 0.1
+    assert disk(12.5, 30, volume=VOLUMES["aws"]).throughput_mib_per_s == 214  # 12.5 · 1024 / 60
 
 
 @pytest.mark.parametrize(

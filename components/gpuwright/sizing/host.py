@@ -133,7 +133,8 @@ def disk(
         floor_gb: The least that is bought.
         volume: Type of volume.
         checkpoints_gb: Checkpoints that a training keeps.
-        throughput_mib_per_s: Throughput to have; what reads the weights in a minute where left out.
+        throughput_mib_per_s: Throughput to have; where left out, what reads the weights in a minute if throughput is
+            sold by itself, and what comes with the disk if not.
     """
     weights_gb = weights_gib * GIB / 1e9
     wanted = throughput_mib_per_s or math.ceil(weights_gib * 1024 / DISK_READ_TARGET_SECONDS)
@@ -141,10 +142,13 @@ def disk(
     required = math.ceil(
         MACHINE_IMAGE_GB + server_image_gb + CACHES_AND_LOGS_GB + MODEL_COPIES * weights_gb + checkpoints_gb
     )
-    grown = (wanted - volume.base_mib_per_s) / volume.mib_per_s_per_gb if volume.mib_per_s_per_gb else 0
+    # A minute is our choice and worth no larger disk; a cold start that is asked for is.
+    grows = volume.mib_per_s_per_gb and throughput_mib_per_s
+    grown = (wanted - volume.base_mib_per_s) / volume.mib_per_s_per_gb if grows else 0
     size = max(required, floor_gb, MINIMUM_DISK_GB, math.ceil(grown))
     with_size = int(volume.base_mib_per_s + size * volume.mib_per_s_per_gb)
-    throughput = min(max(wanted, with_size), volume.max_mib_per_s)
+    sold = wanted if volume.iops_per_mib_per_s else 0
+    throughput = min(max(sold, with_size), volume.max_mib_per_s)
     return Disk(
         type=volume.type,
         required_gb=required,
