@@ -48,7 +48,7 @@ def test_an_accelerator_in_two_forms_is_not_guessed() -> None:
         (lambda: catalog.instance_type("aws", "g5.4xlrge"), "g5.4xlarge"),
         (lambda: catalog.instance_type("gcp", "g5.4xlarge"), "a2-highgpu-1g"),
         (lambda: catalog.find_instance_type("g2-standard-61"), "g2-standard-16"),
-        (lambda: catalog.model("qwen2.5-7b-instruct"), "Qwen/Qwen2.5-7B"),
+        (lambda: catalog.model("qwen2.5-7b-base"), "Qwen/Qwen2.5-7B"),
         (lambda: catalog.model("zzz"), "config.json"),
         (lambda: catalog.server("vlm"), "vllm"),
         (lambda: catalog.server("vllm", "0.11.1"), "0.11.0"),

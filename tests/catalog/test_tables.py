@@ -74,7 +74,7 @@ def test_the_catalog_holds_what_it_says() -> None:
         "oci": 6,
     }
     assert Counter(model.kind for model in MODELS) == {
-        "decoder": 52,
+        "decoder": 85,
         "encoder-decoder": 3,
         "diffusion": 9,
         "embedding": 2,
@@ -244,7 +244,9 @@ def test_heads_fill_the_width_except_where_the_architecture_chose_otherwise() ->
     otherwise = {
         model.id
         for model in DECODERS
-        if model.head_dim and model.hidden_size != model.attention_heads * model.head_dim
+        if model.head_dim
+        and model.hidden_size != model.attention_heads * model.head_dim
+        and "computed from config" not in model.notes
     }
     assert otherwise == {
         "google/gemma-2-2b",
@@ -267,7 +269,14 @@ def test_heads_fill_the_width_except_where_the_architecture_chose_otherwise() ->
 def test_sliding_layers_and_their_window_come_together(model: Model) -> None:
     assert (model.sliding_window is None) == (model.sliding_layers == 0)
     assert model.sliding_layers <= model.layers
-    assert (model.attention == "hybrid") == (0 < model.sliding_layers < model.layers)
+    some_slide = 0 < model.sliding_layers < model.layers
+    assert (model.attention == "hybrid") == (some_slide or model.attention_layers is not None)
+
+
+@pytest.mark.parametrize("model", DECODERS, ids=model_id)
+def test_layers_without_attention_have_a_state(model: Model) -> None:
+    assert (model.attention_layers is None) == (model.state_bytes is None)
+    assert model.attention_layers is None or 0 < model.attention_layers < model.layers
 
 
 def test_windows_are_counted_as_the_models_alternate() -> None:
@@ -283,17 +292,19 @@ def test_windows_are_counted_as_the_models_alternate() -> None:
 @pytest.mark.parametrize("model", DECODERS, ids=model_id)
 def test_experts_come_with_all_that_sizing_asks_of_them(model: Model) -> None:
     if model.experts is None:
-        assert model.params_active == model.params_total
+        assert model.params_active == model.params_total - (model.vision_params or 0)
         assert (model.experts_per_token, model.shared_experts, model.dense_layers) == (None, None, 0)
         return
     assert model.is_mixture_of_experts
     assert 0 < model.experts_per_token < model.experts
     assert model.moe_intermediate_size
-    expert = 3 * model.hidden_size * model.moe_intermediate_size
+    matrices = 2 if model.model_type == "nemotron_h" else 3
+    expert = matrices * model.hidden_size * model.moe_intermediate_size
     routed = (model.layers - model.dense_layers) * model.experts * expert
     assert routed < model.params_total
     # What a token uses is what is left without the experts it skips; DeepSeek publishes a rounded figure.
-    active = model.params_total - routed + routed * model.experts_per_token // model.experts
+    whole = model.params_total - (model.vision_params or 0)
+    active = whole - routed + routed * model.experts_per_token // model.experts
     if "published nominal" not in model.notes:
         assert model.params_active == pytest.approx(active, rel=0.01)
 
