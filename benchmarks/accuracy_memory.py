@@ -93,6 +93,11 @@ class Row:
         of_one = memory.kv_cache_left_gib / self.case.run.accelerators
         return (memory.kv_cache_tokens if unit == "tokens" else of_one) / found - 1
 
+    def error_of_activations(self, memory: Memory) -> float | None:
+        """Return predicted over observed peak of the activations, less one."""
+        found = self.columns["activation_peak_gib"]
+        return memory.activations_gib / self.case.run.accelerators / float(found) - 1 if found else None
+
 
 def rows() -> tuple[list[Row], list[str]]:
     """Return the rows that can be sized, and why the others cannot."""
@@ -122,9 +127,12 @@ def constants(values: Sequence[float]) -> Iterator[None]:
 
 
 def cost(known: Sequence[Row], values: Sequence[float]) -> float:
-    """Return the mean error of the rows, a row's counted up to a limit."""
+    """Return the mean error of the rows' KV caches and of their activations, a number's counted up to a limit."""
+    errors: list[float | None] = []
     with constants(values):
-        errors = [each.error(each.case.memory()) for each in known]
+        for each in known:
+            memory = each.case.memory()
+            errors += each.error(memory), each.error_of_activations(memory)
     return statistics.fmean(min(abs(each), WORST_COUNTED) for each in errors if each is not None)
 
 
@@ -140,7 +148,7 @@ def fitted(known: Sequence[Row]) -> list[float]:
 
 def left_out(known: Sequence[Row]) -> list[Memory]:
     """Return the prediction of each row with constants fitted without its source."""
-    measured = [each for each in known if each.observed]
+    measured = [each for each in known if each.observed or each.columns["activation_peak_gib"]]
     by_source = {
         source: fitted([each for each in measured if each.source != source])
         for source in {each.source for each in known}

@@ -143,8 +143,12 @@ def _sliding_cached_per_layer(model: Model) -> int:
 
 
 def _expert_params(model: Model, hidden_size: int) -> int:
-    """Return the parameters of all routed experts: gate, up and down projection of each."""
+    """Return the parameters of all routed experts: what no token of itself passes through, and no more than gate, up
+    and down projection of each, since some architectures have no gate.
+    """
     if not model.experts:
         return 0
     width = model.moe_intermediate_size or model.intermediate_size or 0
-    return ((model.layers or 0) - model.dense_layers) * model.experts * 3 * hidden_size * width
+    gated = ((model.layers or 0) - model.dense_layers) * model.experts * 3 * hidden_size * width
+    unused = (model.params_total or 0) - (model.vision_params or 0) - (model.params_active or 0)
+    return min(gated, round(unused / (1 - (model.experts_per_token or 0) / model.experts)))

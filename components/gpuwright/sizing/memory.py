@@ -61,7 +61,9 @@ COLLECTIVES_UNCERTAINTY_GIB = 0.7
 """GiB of one accelerator that versions, drivers and links differ by, alone and where accelerators share a layer."""
 
 VISION_UNCERTAINTY_GIB = 1.5
-"""GiB of one accelerator that profiling the largest image may take. Estimate."""
+VISION_UNCERTAINTY_V0_GIB = 4.0
+"""GiB of one accelerator that profiling the largest image may take; vLLM's V0 had one for each request of a step, and
+of some models that was the most of the memory (36.6 GiB, vllm-project/vllm#12126). Estimates."""
 
 
 class Verdict(StrEnum):
@@ -211,6 +213,8 @@ def _request_bytes(shape: Shape, tokens: int) -> float:
 def _uncertainty(model: Decoder, weights: float, basis: Basis, server: Budget, run: Run) -> float:
     """Return what the estimate of one accelerator may be off by, bytes."""
     gib = RUNTIME_UNCERTAINTY_GIB + (COLLECTIVES_UNCERTAINTY_GIB if run.tensor_parallel_size > 1 else 0)
-    gib += VISION_UNCERTAINTY_GIB if model.vision_params else 0
+    if model.vision_params:
+        v0 = run.server == "vllm" and not vllm.version(run.server_version).v1
+        gib += VISION_UNCERTAINTY_V0_GIB if v0 else VISION_UNCERTAINTY_GIB
     part = WEIGHTS_UNCERTAINTY[basis] * weights + ACTIVATIONS_UNCERTAINTY * server.activations
     return part + gib * GIB

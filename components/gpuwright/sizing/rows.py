@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from gpuwright.catalog import accelerators
@@ -21,7 +21,7 @@ from gpuwright.sizing.servers import sglang, tensorrt_llm, visible_bytes, vllm
 from gpuwright.sizing.servers.budget import GIB
 
 UNKNOWN_LENGTH = 4096
-"""Tokens assumed for the longest request where neither the row nor the model says."""
+"""Tokens of the request that must fit where a row does not say the longest one."""
 
 SERVERS = {
     "tensorrtllm": "tensorrt-llm",
@@ -50,16 +50,24 @@ class Case:
         visible: What a process finds of one accelerator's memory, bytes.
         run: How the server was started.
         load: One request of the longest length.
+        longest_is_known: Whether the row says that length; else it is the model's, and not held against the server.
     """
 
     model: Decoder
     visible: float
     run: Run
     load: Load
+    longest_is_known: bool = True
 
     def memory(self) -> Memory:
         """Return what it needs and finds."""
-        return fit_in(self.model, self.visible, self.load, self.run)
+        memory = fit_in(self.model, self.visible, self.load, self.run)
+        if self.longest_is_known:
+            return memory
+        length = min(UNKNOWN_LENGTH, self.load.max_model_len)
+        short = fit_in(self.model, self.visible, Load(1, length - 1, 1, length), self.run).kv_cache_gib
+        total = memory.total_gib - memory.kv_cache_gib + short
+        return replace(memory, kv_cache_gib=short, total_gib=total)
 
 
 def case(row: Mapping[str, str]) -> Case:
@@ -72,7 +80,8 @@ def case(row: Mapping[str, str]) -> Case:
     gib, visible, is_a100 = _accelerator(row)
     server = SERVERS.get(row.get("engine", "").casefold(), row.get("engine", "").casefold()) or "vllm"
     version = row.get("version") or None
-    longest = _whole(row, "max_model_len") or model.max_position or UNKNOWN_LENGTH
+    stated = _whole(row, "max_model_len")
+    longest = stated or model.max_position or UNKNOWN_LENGTH
     noted = {name: _setting(row.get("note", ""), pattern) for name, pattern in SETTINGS.items()}
     ranks = _whole(row, "tensor_parallel") or 1
     fraction: float = GPU_MEMORY_UTILIZATION
@@ -99,7 +108,7 @@ def case(row: Mapping[str, str]) -> Case:
         server=server,
         server_version=version,
     )
-    return Case(model, visible, run, Load(1, max(1, longest - 1), 1, longest))
+    return Case(model, visible, run, Load(1, max(1, longest - 1), 1, longest), stated is not None)
 
 
 def _accelerator(row: Mapping[str, str]) -> tuple[float, float, bool]:
