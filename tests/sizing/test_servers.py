@@ -258,6 +258,16 @@ def test_one_more_stage_never_lowers_what_one_accelerator_has_left(given_, visib
     assert deep.kv_cache_left_gib / deeper.accelerators >= of_shallow - 0.01
 
 
+@given(a_shape, st.floats(8, 200), st.sampled_from([(1, 2), (2, 3), (2, 4), (3, 4), (4, 8), (7, 8)]))
+def test_one_more_accelerator_never_lowers_capacity(given_, visible, ranks) -> None:
+    each, load, run = given_
+    few, many = (
+        fit_in(each, visible * GIB, load, replace(run, tensor_parallel_size=count)) for count in ranks
+    )
+    assert many.kv_cache_tokens >= few.kv_cache_tokens
+    assert many.max_concurrency >= few.max_concurrency
+
+
 @given(a_shape, st.floats(8, 200))
 def test_what_a_server_has_left_is_what_it_may_use_less_what_it_took(given_, visible) -> None:
     each, load, run = given_

@@ -65,6 +65,15 @@ def visible_bytes(usable_mib: float) -> float:
     return usable_mib * MIB * (1 - DRIVER_RESERVED_PART) - DRIVER_RESERVED_GIB * GIB
 
 
+def collectives_bytes(shape: Shape, gib: float) -> float:
+    """Return what accelerators that share a layer spend on talking, each; never more than sharing the weights saves.
+
+    Buffers grow with what is sent, so those of a tiny model stay small, and one more accelerator is no loss.
+    """
+    saved = shape.weights * (shape.run.tensor_parallel_size - 1)
+    return min(gib * GIB, saved)
+
+
 def prefill_bytes(model: Decoder, tokens: int, tensor_parallel_size: int) -> float:
     """Return the peak of the activations of one prefill step on one accelerator, in 16 bits.
 

@@ -5,7 +5,7 @@ Facts from deepspeedai/DeepSpeed (inference/v2/ragged/manager_configs.py).
 
 from __future__ import annotations
 
-from gpuwright.sizing.servers.budget import GIB, Budget, Shape
+from gpuwright.sizing.servers.budget import GIB, Budget, Shape, collectives_bytes
 
 RESERVE_BYTES = 1_000_000_000
 """Bytes that it keeps free for activations by default (MemoryConfig: mode reserve, size 1e9)."""
@@ -19,7 +19,7 @@ COLLECTIVES_GIB = 0.5
 
 def budget(shape: Shape) -> Budget:
     """Return what DeepSpeed leaves on one accelerator for the KV cache."""
-    runtime = (CONTEXT_GIB + (COLLECTIVES_GIB if shape.run.tensor_parallel_size > 1 else 0)) * GIB
+    runtime = CONTEXT_GIB * GIB + collectives_bytes(shape, COLLECTIVES_GIB)
     return Budget(
         usable=shape.visible,
         activations=RESERVE_BYTES,

@@ -5,7 +5,7 @@ Facts from sgl-project/sglang (server_args.py, model_runner.py, docs hyperparame
 
 from __future__ import annotations
 
-from gpuwright.sizing.servers.budget import GIB, Budget, Shape, prefill_bytes
+from gpuwright.sizing.servers.budget import GIB, Budget, Shape, collectives_bytes, prefill_bytes
 
 CONTEXT_GIB = 0.5
 """GiB gone before the fraction is taken: CUDA context and libraries. Estimate."""
@@ -37,7 +37,7 @@ def defaults(memory_gib: float, tensor_parallel_size: int = 1) -> tuple[float, i
 def budget(shape: Shape) -> Budget:
     """Return what SGLang leaves on one accelerator for the KV cache."""
     run = shape.run
-    before = (CONTEXT_GIB + (COLLECTIVES_GIB if run.tensor_parallel_size > 1 else 0)) * GIB
+    before = CONTEXT_GIB * GIB + collectives_bytes(shape, COLLECTIVES_GIB)
     found = shape.visible - before
     static = found * run.gpu_memory_utilization
     graphs = 0.0 if run.enforce_eager else shape.sequences * GRAPHS_GIB_PER_SEQUENCE * GIB

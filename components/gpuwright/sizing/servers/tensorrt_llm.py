@@ -5,7 +5,7 @@ Facts from NVIDIA/TensorRT-LLM (docs/source/reference/memory.md, examples/llama/
 
 from __future__ import annotations
 
-from gpuwright.sizing.servers.budget import GIB, Budget, Shape, prefill_bytes
+from gpuwright.sizing.servers.budget import GIB, Budget, Shape, collectives_bytes, prefill_bytes
 
 FREE_MEMORY_FRACTION = 0.9
 """Part of the free memory that becomes KV cache by default (kv_cache_free_gpu_mem_fraction)."""
@@ -34,7 +34,7 @@ def budget(shape: Shape) -> Budget:
     run = shape.run
     activations = prefill_bytes(shape.model, run.prefill_tokens, run.tensor_parallel_size)
     activations += shape.sequences * shape.model.vocab_size * 4
-    runtime = (CONTEXT_GIB + (COLLECTIVES_GIB if run.tensor_parallel_size > 1 else 0)) * GIB
+    runtime = CONTEXT_GIB * GIB + collectives_bytes(shape, COLLECTIVES_GIB)
     free = shape.visible - shape.weights - activations - runtime
     left = free * run.gpu_memory_utilization if free > 0 else free
     return Budget(

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from gpuwright.sizing.decoder import Decoder
 from gpuwright.sizing.kv_cache import kv_cache_bytes_per_token, number_bytes
-from gpuwright.sizing.servers.budget import GIB, Budget, Shape, prefill_bytes
+from gpuwright.sizing.servers.budget import GIB, Budget, Shape, collectives_bytes, prefill_bytes
 from gpuwright.sizing.weights import FULL_BYTES, weights_format
 
 NEWEST = (0, 11)
@@ -140,8 +140,7 @@ def budget(shape: Shape) -> Budget:
     tokens = max(run.prefill_tokens, shape.sequences)
     activations = max(_prefill(shape, which, tokens), _sampling(shape, which, tokens))
     runtime = NON_TORCH_GIB * GIB
-    if run.tensor_parallel_size > 1:
-        runtime += (COLLECTIVES_V1_GIB if which.v1 else COLLECTIVES_GIB) * GIB
+    runtime += collectives_bytes(shape, COLLECTIVES_V1_GIB if which.v1 else COLLECTIVES_GIB)
     if which.number < MEASURED_PEAK:
         activations *= RESERVED_OVER_ALLOCATED if _fused(model, which) else 1
         runtime += RESERVED_GIB * GIB
