@@ -28,7 +28,7 @@ from gpuwright.errors import InputError  # noqa: E402  # found beside the benchm
 from gpuwright.sizing.efficiency import CALIBRATED, Constants, Efficiency, RunKind, efficiency  # noqa: E402
 from gpuwright.sizing.roofline import NVLINK_DOMAIN, Work, multiplies_fp4, work  # noqa: E402
 from gpuwright.sizing.served import Served, served  # noqa: E402
-from gpuwright.sizing.speed import COVERAGE, Speed, pace  # noqa: E402
+from gpuwright.sizing.speed import COVERAGE, Speed, attends_apart, pace  # noqa: E402
 
 DATA = ROOT / "benchmarks" / "data" / "observed_throughput.csv"
 DOCS = ROOT / "docs" / "sizing.md"
@@ -118,11 +118,24 @@ class Sample:
         case = self.case
         most = case.most_in_flight()
         together = min(case.load.concurrency, most) if most else case.load.concurrency
-        return work(case.model, case.hardware, case.load, case.run, together)
+        two_layouts = attends_apart(case.model, case.hardware, case.run, case.kind)
+        layouts = [
+            work(case.model, case.hardware, case.load, case.run, together, attention_per_rank=apart)
+            for apart in ((False, True) if two_layouts else (False,))
+        ]
+        reached = self.reached_at(CALIBRATED, layouts[0])
+        return max(
+            layouts,
+            key=lambda each: pace(each, reached, case.load.output_tokens, case.kind).tokens_per_second,
+        )
 
     def reached(self, constants: Constants) -> Efficiency:
         """Return the rates that its server reaches."""
-        case, task = self.case, self.task
+        return self.reached_at(constants, self.task)
+
+    def reached_at(self, constants: Constants, task: Work) -> Efficiency:
+        """Return the same for a layout of the work."""
+        case = self.case
         return efficiency(
             case.run.server,
             case.run.weights_precision,

@@ -180,3 +180,30 @@ def test_what_nothing_was_measured_of_says_so_and_is_wider() -> None:
     assert (known.basis, unknown.basis) == (Basis.CALIBRATED, Basis.ESTIMATED)
     width = [pace.output_tokens_per_second / pace.low_output_tokens_per_second for pace in (known, unknown)]
     assert width[0] < width[1]
+
+
+def test_a_run_for_the_highest_rate_with_experts_splits_requests_where_that_is_faster() -> None:
+    model = decoder(catalog.model("meta-llama/Llama-4-Maverick-17B-128E-Instruct"))
+    b200, load = Hardware(catalog.accelerator("B200"), 1800), Load(2048, 1000, 1000, 2000)
+    run = Run("nvfp4", "fp8", 8, server="tensorrt-llm")
+    apart, shared = (
+        work(model, b200, load, run, attention_per_rank=True),
+        work(model, b200, load, run, attention_per_rank=False),
+    )
+    assert apart.dense_bytes == shared.dense_bytes * 8
+    # One copy to one expert, there and back, instead of two all-reduces of twice 7/8: 2 · 1/8 against 2 · 2 · 7/8.
+    assert apart.message_bytes * 14 == pytest.approx(shared.message_bytes)
+    most, steady = (speed(model, b200, load, run, kind) for kind in (RunKind.OFFLINE, RunKind.SERVING))
+    assert most.output_tokens_per_second > 1.2 * steady.output_tokens_per_second
+    assert most.output_tokens_per_second < most.roofline_output_tokens_per_second
+
+
+def test_a_prompt_found_in_the_prefix_cache_is_not_read_again_and_still_attended_to() -> None:
+    load = Load(16, 4096, 256, 8192)
+    fresh, cached = (speed(LLAMA_70B, H200, load, FP8, cached_prompt_tokens=part) for part in (0, 3072))
+    assert cached.prefill_ms < 0.35 * fresh.prefill_ms
+    assert cached.time_to_first_token_ms < fresh.time_to_first_token_ms
+    assert cached.roofline_output_tokens_per_second >= fresh.roofline_output_tokens_per_second
+    task = work(LLAMA_70B, H200, load, FP8, cached_prompt_tokens=3072)
+    # 1,024 tokens, each with 3,584 before it in the mean: 4 · 64 · 128 · 80 · 1,024 · 3,584.
+    assert task.prefill_attention_flops == pytest.approx(4 * 64 * 128 * 80 * 1024 * 3584)

@@ -63,37 +63,40 @@ class Constants:
             client the first of all clients come together, half of which is waited for in one of ten: 0.05.
     """
 
-    memory: float = 0.906
-    expert_memory: float = 0.959
-    cache: float = 0.765
-    compute: float = 0.591
-    expert_compute: float = 0.473
-    fp4_compute: float = 0.594
-    attention: float = 0.655
-    link: float = 0.744
+    memory: float = 0.905
+    expert_memory: float = 0.981
+    cache: float = 0.749
+    compute: float = 0.656
+    expert_compute: float = 0.485
+    fp4_compute: float = 0.549
+    attention: float = 0.624
+    link: float = 0.553
     vllm_layer_seconds: float = 6.1e-05
     tensorrt_llm_layer_seconds: float = 4e-05
-    sglang_layer_seconds: float = 3.9e-05
+    sglang_layer_seconds: float = 4e-05
     llama_cpp_layer_seconds: float = 8.4e-05
-    static_layers: float = 0.388
-    expert_layer_seconds: float = 8.1e-06
+    static_layers: float = 0.387
+    expert_layer_seconds: float = 9.1e-06
     vllm_fp8_expert_layer_seconds: float = 0.00022
     tensorrt_llm_fp8_expert_layer_seconds: float = 0.00013
-    sglang_fp8_expert_layer_seconds: float = 6.7e-05
-    request_seconds: float = 5.1e-06
-    all_reduce_seconds: float = 2.6e-06
-    all_reduce_doubling_seconds: float = 2e-06
-    llama_cpp_hbm: float = 0.562
-    llama_cpp_compute: float = 0.496
-    llama_cpp_quantized_compute: float = 0.171
-    first_layer_seconds: float = 0.00048
-    first_expert_layer_seconds: float = 0.00044
+    sglang_fp8_expert_layer_seconds: float = 6.9e-05
+    request_seconds: float = 5.7e-06
+    all_reduce_seconds: float = 2.4e-06
+    all_reduce_doubling_seconds: float = 1.8e-06
+    llama_cpp_hbm: float = 0.568
+    llama_cpp_compute: float = 0.497
+    llama_cpp_quantized_compute: float = 0.172
+    first_layer_seconds: float = 0.00047
+    first_expert_layer_seconds: float = 0.00043
     first_fp8_expert_layer_seconds: float = 0.0023
-    first_request_seconds: float = 0.00021
-    waiting: float = 0.0673
+    first_request_seconds: float = 0.0002
+    waiting: float = 0.066
 
 
 CALIBRATED = Constants()
+
+FP8_OVER_FP4 = 0.5
+"""Peak of FP8 over that of FP4: servers multiply weights in MXFP4 with activations in FP8 (OCP MXFP8)."""
 
 MOST = 0.98
 """No part of a data sheet's rate is above this, so that no prediction reaches the roofline."""
@@ -183,7 +186,8 @@ def efficiency(
             "sglang": known.sglang_fp8_expert_layer_seconds,
         }.get(server, known.vllm_fp8_expert_layer_seconds)
     compute = known.compute * (known.expert_compute if has_experts else 1)
-    compute *= known.fp4_compute if multiplies_fp4 and form in ("nvfp4", "mxfp4") else 1
+    if multiplies_fp4:
+        compute *= {"nvfp4": known.fp4_compute, "mxfp4": FP8_OVER_FP4}.get(form, 1)
     memory = known.memory
     if server == "llama.cpp":
         full = form.removeprefix("gguf-") in ("f16", "bf16", "f32") or form in FULL_BYTES

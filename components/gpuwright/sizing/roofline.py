@@ -68,7 +68,7 @@ class Work:
         prefill_flops: Multiplications with weights for one prompt.
         prefill_attention_flops: Multiplications of a prompt's tokens with those before them.
         prompt_tokens: Tokens of one prompt that are read.
-        message_bytes: What one accelerator sends in the all-reduces of one token.
+        message_bytes: What one accelerator sends for one token, in all layers.
         all_reduces: All-reduces of one step; 0 where no layer is shared.
         ranks: Accelerators that share a layer.
         layers: Layers that a token passes.
@@ -161,12 +161,15 @@ def work(
     run: Run,
     in_flight: float | None = None,
     cached_prompt_tokens: float = 0,
+    attention_per_rank: bool = False,
 ) -> Work:
     """Return the work of a replica at a load.
 
     Args:
         in_flight: Requests that are answered at the same time, where the KV cache holds fewer than the load has.
         cached_prompt_tokens: Tokens of a prompt that are found in the prefix cache, and not read again.
+        attention_per_rank: Whether each accelerator computes attention and what is dense for requests of its own, and
+            tokens are only sent to their experts (data-parallel attention with expert parallelism).
     """
     device, ranks = hardware.accelerator, run.tensor_parallel_size
     batch = max(1.0, (in_flight or load.concurrency) / run.pipeline_parallel_size)
@@ -177,9 +180,12 @@ def work(
     share = accelerator_share_of_kv_cache(model, ranks)
     attention = 4 * attention_width(model) / ranks
     shared = ranks > 1
+    sent = ALL_REDUCES_PER_LAYER * 2 * (ranks - 1) / ranks
+    if attention_per_rank:
+        share, sent = 1 / ranks, 2 * min(model.experts_per_token, ranks - 1) / ranks
     return Work(
         batch=batch,
-        dense_bytes=per_token[0] / ranks,
+        dense_bytes=per_token[0] / (1 if attention_per_rank else ranks),
         expert_bytes=per_token[1] * experts_touched(model, batch) / ranks,
         cache_bytes=batch * kv_cache_bytes(model, run.kv_cache_precision, context) * share,
         decode_flops=per_token[2] * batch / ranks,
@@ -187,7 +193,7 @@ def work(
         prefill_flops=per_token[2] * prompt / ranks,
         prefill_attention_flops=attention * positions(model, seen) * prompt,
         prompt_tokens=prompt,
-        message_bytes=ALL_REDUCES_PER_LAYER * model.layers * model.hidden_size * 2 * 2 * (ranks - 1) / ranks,
+        message_bytes=sent * 2 * model.layers * model.hidden_size,
         all_reduces=ALL_REDUCES_PER_LAYER * model.layers if shared else 0,
         ranks=ranks,
         layers=model.layers,

@@ -19,7 +19,7 @@ from gpuwright.sizing.run import Run
 from gpuwright.sizing.speed import Speed, speed
 from gpuwright.sizing.weights import weights_format
 
-MOST_SEQUENCES = 2048
+MOST_SEQUENCES = 4096
 """Requests that a server admits at once where everything is offered to it at once: trtllm-bench's default largest
 batch."""
 
