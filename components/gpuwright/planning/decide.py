@@ -345,7 +345,7 @@ def _reasons(request: Request, best: list[Priced]) -> Iterator[str]:
         f"its memory (2 at least); the server's processes need {need.vcpus} and {need.memory_gib:.0f} GiB"
     )
     if (instance.numa_nodes or 1) > 1:
-        yield f"host: {instance.numa_nodes} NUMA nodes, so a server is bound to those of its accelerators"
+        yield f"host: {instance.numa_nodes} NUMA nodes, each nearer to its own accelerators"
     if instance.accelerator_count > 1:
         yield (
             f"parallel: all {instance.accelerator_count} accelerators share each layer over "
@@ -383,8 +383,8 @@ def _cold_start_reasons(request: Request, seconds: int) -> Iterator[str]:
     target = request.cold_start_seconds
     if target:
         yield (
-            f"cold start: {seconds} s within the {target:g} s that the spec allows, so scaling to zero meets it: a "
-            "first request waits that long"
+            f"cold start: {seconds} s, which meet the {target:g} s that the spec allows with a margin, so scaling to "
+            "zero meets them too: a first request waits that long"
         )
     elif request.workload != "batch":
         yield (
