@@ -65,7 +65,7 @@ def test_every_source_of_a_table_is_named_by_a_row(path: str) -> None:
 
 
 def test_the_catalog_holds_what_it_says() -> None:
-    assert len(catalog.accelerators()) == 29
+    assert len(catalog.accelerators()) == 35
     assert {cloud: len(catalog.instance_types(cloud)) for cloud in catalog.clouds()} == {
         "alibaba": 17,
         "aws": 44,
@@ -131,7 +131,10 @@ def test_the_a10g_is_not_the_a10() -> None:
 
 def test_only_consumer_accelerators_are_not_licensed_for_data_centres() -> None:
     consumer = {each.name for each in catalog.accelerators() if not each.datacenter_licensed}
-    assert consumer == {"RTX 3070", "RTX 3090", "RTX 4070 Ti", "RTX 4080", "RTX 4090"}
+    assert consumer == {
+        *("RTX 3070", "RTX 3080", "RTX 3080 Ti", "RTX 3090"),
+        *("RTX 4060", "RTX 4070 Ti", "RTX 4080", "RTX 4090", "RTX 5090"),
+    }
     assert catalog.accelerator("RTX 4090").ecc == "limited"
     assert not consumer & {each.accelerator for each in INSTANCE_TYPES}
 
