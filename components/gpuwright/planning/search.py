@@ -32,8 +32,8 @@ TARGET_UTILISATION = 0.7
 choice.
 """
 
-LATENCY_MARGIN = 1.25
-"""A shape must meet a target of latency or cold start with this much to spare, since both are estimates. Our choice."""
+COLD_START_MARGIN = 1.25
+"""A shape must meet a target of cold start with this much to spare, since it is an estimate. Our choice."""
 
 WEIGHTS_BITS = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8": 8, "int8": 8, "awq": 4, "gptq": 4, "mxfp4": 4}
 
@@ -210,7 +210,7 @@ def _system_disk(instance: InstanceType, request: Request, payload: Payload) -> 
     """Return the disk, as fast as the cold start asks that is wanted, or the fastest where none is fast enough."""
     volume, throughput = VOLUMES[request.cloud], None
     if request.cold_start_seconds:
-        target, network = request.cold_start_seconds / LATENCY_MARGIN, instance.sustained_network_gbps
+        target, network = request.cold_start_seconds / COLD_START_MARGIN, instance.sustained_network_gbps
         least, most = max(1, volume.base_mib_per_s), volume.max_mib_per_s
         throughput = throughput_for(target, payload, network, least, most) or most
     return disk(
@@ -399,9 +399,9 @@ def _cold_start_lacks(
         return []
     throughput = system_disk.throughput_mib_per_s
     found = cold_start_seconds(payload, throughput, instance.sustained_network_gbps)
-    if found * LATENCY_MARGIN <= target:
+    if found * COLD_START_MARGIN <= target:
         return []
-    allowed = f"at most {target / LATENCY_MARGIN:.0f} to meet {target:g} safely"
+    allowed = f"at most {target / COLD_START_MARGIN:.0f} to meet {target:g} safely"
     return [Lack("cold-start", f"estimated {found} s with {throughput} MiB/s of disk; {allowed}")]
 
 
@@ -430,6 +430,8 @@ def _load_lacks(request: Request, fleet: Fleet) -> list[Lack]:
     """Return the targets that the fleet misses at its share of the load."""
     pace = fleet.speed
     of = f"with {fleet.replicas} replica{'s' if fleet.replicas > 1 else ''}"
+    # Nine of ten measurements are at or above the low end of an interval that holds eight of ten.
+    slow = pace.output_tokens_per_second / pace.low_output_tokens_per_second
     timed = (
         ("time-to-first-token", pace.time_to_first_token_ms, request.time_to_first_token_ms),
         ("time-per-output-token", pace.time_per_output_token_ms, request.time_per_output_token_ms),
@@ -437,11 +439,10 @@ def _load_lacks(request: Request, fleet: Fleet) -> list[Lack]:
     lacks = [
         Lack(
             name,
-            f"estimated {found:.0f} ms {of}; at most {target / LATENCY_MARGIN:.3g} ms, which is the target of "
-            f"{target:g} ms with a margin for error",
+            f"{found:.0f} ms {of}, and {found * slow:.0f} where the estimate is off; the target is {target:g} ms",
         )
         for name, found, target in timed
-        if target and found * LATENCY_MARGIN > target
+        if target and found * slow > target
     ]
     rate = request.requests_per_second
     able = pace.requests_per_second * fleet.replicas * TARGET_UTILISATION
