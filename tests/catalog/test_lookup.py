@@ -42,7 +42,7 @@ def test_an_accelerator_in_two_forms_is_not_guessed() -> None:
 @pytest.mark.parametrize(
     ("look_up", "offered"),
     [
-        (lambda: catalog.accelerator("L40"), "L40S"),
+        (lambda: catalog.accelerator("L40X"), "L40S"),
         (lambda: catalog.accelerator("L4", "SXM5"), "PCIe"),
         (lambda: catalog.instance_types("ibm"), "alibaba, aws, azure, gcp, oci"),
         (lambda: catalog.instance_type("aws", "g5.4xlrge"), "g5.4xlarge"),

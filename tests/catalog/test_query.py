@@ -114,7 +114,7 @@ def test_a_name_of_several_rows_is_not_guessed() -> None:
 
 
 def test_a_name_that_no_table_has_offers_the_nearest_of_all() -> None:
-    for given_, offered in (("g5.4xlrge", "g5.4xlarge"), ("L40", "L40S"), ("7b-onlin", "7b-online")):
+    for given_, offered in (("g5.4xlrge", "g5.4xlarge"), ("L40X", "L40S"), ("7b-onlin", "7b-online")):
         with pytest.raises(UnknownNameError) as caught:
             find(given_)
         assert offered in caught.value.faults[0].fix

@@ -79,6 +79,12 @@ def test_every_model_is_found_by_an_id_that_begins_its_row() -> None:
     assert [row["id"] for row in given("models")] == list(catalog._model_texts()[1])
 
 
+def test_every_server_is_found_by_the_name_and_version_that_begin_its_row() -> None:
+    rows = [(row["name"], row["version"]) for row in given("servers")]
+    assert rows == list(catalog._server_texts()[1])
+    assert [(each.name, each.version) for each in catalog.servers()] == rows
+
+
 @pytest.mark.parametrize(
     ("table", "wrong"),
     [

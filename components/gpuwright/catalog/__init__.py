@@ -188,10 +188,7 @@ def model(id: str, *, where: str = "model") -> Model:  # noqa: A002  # it is wha
 @cache
 def servers() -> tuple[Server, ...]:
     """Return every version of every inference server, the oldest of each first."""
-    return tuple(
-        _build(Server, row, quantizations=Quantization, kv_cache_dtypes=Quantization)
-        for row in _rows("servers.yaml")
-    )
+    return tuple(_server(*each) for each in _server_texts()[1])
 
 
 def server(name: str, version: str | None = None, *, where: str = "server") -> Server:
@@ -200,15 +197,16 @@ def server(name: str, version: str | None = None, *, where: str = "server") -> S
     Raises:
         UnknownNameError: There is no such server, or not in that version.
     """
-    versions = {each.version: each for each in servers() if each.name == name}
+    known = _server_texts()[1]
+    versions = [each for named, each in known if named == name]
     if not versions:
-        raise _unknown(f"{where}.name", "inference server", name, (each.name for each in servers()))
+        raise _unknown(f"{where}.name", "inference server", name, (named for named, _ in known))
     if version is None:
-        known = [each for each in versions.values() if each.deployable]
-        return (known or list(versions.values()))[-1]
+        newest_first = (_server(name, each) for each in reversed(versions))
+        return next((each for each in newest_first if each.deployable), _server(name, versions[-1]))
     if version not in versions:
         raise _unknown(f"{where}.version", f"version of {name}", version, versions)
-    return versions[version]
+    return _server(name, version)
 
 
 def deployable_server(name: str, version: str | None = None, *, where: str = "server") -> Server:
@@ -293,6 +291,13 @@ def _model(id: str) -> Model:  # noqa: A002
 
 
 @cache
+def _server(name: str, version: str) -> Server:
+    head, texts = _server_texts()
+    (row,) = _filled_in({**head, "rows": _parse(texts[name, version])})
+    return _build(Server, row, quantizations=Quantization, kv_cache_dtypes=Quantization)
+
+
+@cache
 def _profile(name: str) -> Profile:
     columns = _parse(_read(_yaml_files("profiles")[name]))
     return _build(Profile, {"name": name, **columns}, floors=Floors)
@@ -307,6 +312,14 @@ def _model_texts() -> tuple[dict[str, Any], dict[str, str]]:
     """
     head, *rows = re.split(r"(?m)^(?=- \{?id: ([^\s,]+))", _read(_FOLDER / "models.yaml"))
     return _parse(head), dict(zip(rows[::2], rows[1::2], strict=True))
+
+
+@cache
+def _server_texts() -> tuple[dict[str, Any], dict[tuple[str, str], str]]:
+    """Return the head of the servers' table, and the text of each row by name and version, which begin it."""
+    head, *rows = re.split(r"(?m)^(?=- name: (\S+)\n  version: (\S+))", _read(_FOLDER / "servers.yaml"))
+    keys = zip(rows[::3], rows[1::3], strict=True)
+    return _parse(head), dict(zip(keys, rows[2::3], strict=True))
 
 
 @cache
