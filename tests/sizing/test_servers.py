@@ -147,10 +147,25 @@ def test_cuda_graphs_are_beside_the_fraction_before_0_21_and_inside_from_then_on
     assert full.verdict is Verdict.DOES_NOT_FIT
 
 
-def test_early_versions_held_each_experts_activations() -> None:
-    # Mixtral 8x7B before 0.3: 32,768 tokens · 2 bytes · (8 · 3 · 14,336 + 3 · 4,096) = 21.7 GiB.
-    found = budget(shape("mistralai/Mixtral-8x7B-v0.1", server_version="0.2.7", prefill_tokens=32_768))
-    assert found.activations == 32_768 * 2 * (8 * 3 * 14_336 + 3 * 4_096)
+def test_early_versions_held_the_inputs_of_all_reduces() -> None:
+    # Llama 2 70B before 0.3: 160 all-reduces of 4,096 tokens · 8,192 numbers in 16 bits are 10 GiB.
+    of_one, of_four = (
+        budget(
+            shape(
+                "Llama-2-70b-hf",
+                prefill_tokens=4096,
+                max_sequences=1,
+                tensor_parallel_size=ranks,
+                server_version="0.2.7",
+            )
+        )
+        for ranks in (1, 4)
+    )
+    held = 2 * 80 * 4096 * 8192 * 2
+    assert held == 10 * GIB
+    step = [prefill_bytes(model("Llama-2-70b-hf"), 4096, ranks) * 1.2 for ranks in (1, 4)]
+    assert of_one.activations == pytest.approx(step[0])
+    assert of_four.activations == pytest.approx(step[1] + held)
 
 
 def test_the_gemma_4_of_one_a100_holds_tenfold_from_the_version_that_tells_its_layers_apart() -> None:

@@ -76,9 +76,10 @@ LEFTOVERS_PART_OF_QUANTIZED = 0.1
 """What versions from 0.6.3 on counted so: GiB (0.35 GiB in all, vllm-project/vllm#10517), and the part of quantized
 weights that repacking left behind (4.09 GiB beside 38.5, vllm-project/vllm#11230)."""
 
-EXPERTS_FUSED = (0, 3)
-"""First version that runs all experts at once; before, each held its own activations for all tokens, so that 21.7 GiB
-were gone (Mixtral 8x7B on two accelerators, vllm-project/vllm#2382)."""
+ALL_REDUCES_FREED = (0, 3)
+"""First version that frees what an all-reduce has read before the step ends (TORCH_NCCL_AVOID_RECORD_STREAMS); before,
+the inputs of two a layer were held: of Llama 2 70B on four accelerators 13 GiB were gone (vllm-project/vllm#2031), of
+Mixtral 8x7B on two 21 (vllm-project/vllm#2382)."""
 
 NON_TORCH_GIB = 0.15
 """GiB outside PyTorch's allocator, from start-up logs: 0.02 to 0.26 (vllm-project/vllm#25970, #12126, #13882)."""
@@ -138,12 +139,14 @@ def budget(shape: Shape) -> Budget:
     """Return what vLLM leaves on one accelerator for the KV cache."""
     model, run, which = shape.model, shape.run, version(shape.run.server_version)
     tokens = max(run.prefill_tokens, shape.sequences)
-    activations = max(_prefill(shape, which, tokens), _sampling(shape, which, tokens))
+    activations = max(prefill_bytes(model, tokens, run.tensor_parallel_size), _sampling(shape, which, tokens))
     runtime = NON_TORCH_GIB * GIB
     runtime += collectives_bytes(shape, COLLECTIVES_V1_GIB if which.v1 else COLLECTIVES_GIB)
     if which.number < MEASURED_PEAK:
-        activations *= RESERVED_OVER_ALLOCATED if _fused(model, which) else 1
+        activations *= RESERVED_OVER_ALLOCATED
         runtime += RESERVED_GIB * GIB
+        if which.number < ALL_REDUCES_FREED and run.tensor_parallel_size > 1:
+            activations += 2 * model.layers * tokens * model.hidden_size * 2
     elif which.number < LEFTOVERS_COUNTED:
         runtime += LEFTOVERS_GIB * GIB
         if weights_format(run.weights_precision) not in FULL_BYTES:
@@ -159,17 +162,6 @@ def budget(shape: Shape) -> Budget:
         outside=0.0 if inside else graphs,
         left=usable - shape.weights - activations - runtime,
     )
-
-
-def _prefill(shape: Shape, which: Version, tokens: int) -> float:
-    model, ranks = shape.model, shape.run.tensor_parallel_size
-    if not _fused(model, which):
-        return tokens * 2 * (model.experts * 3 * model.expert_width + 3 * model.hidden_size)
-    return prefill_bytes(model, tokens, ranks)
-
-
-def _fused(model: Decoder, which: Version) -> bool:
-    return not model.experts or which.number >= EXPERTS_FUSED
 
 
 def _sampling(shape: Shape, which: Version, tokens: int) -> float:
