@@ -70,6 +70,9 @@ DEREGISTRATION_SECONDS = (30, 3600)
 s).
 """
 
+SHORTEST_ANSWER_SECONDS = 1.0
+"""Seconds that an answer takes at least: fewer requests in flight than arrive in that time contradict the rate."""
+
 SLOW_ANSWER_FACTOR = 1.5
 """The longest answer is taken as its estimate times this."""
 
@@ -449,6 +452,12 @@ def _warnings(request: Request, chosen: Candidate) -> Iterator[str]:
         )
     if request.environment == "prod" and request.origins.get("revision") == "default":
         yield "revision is `main`, which moves; pin the commit of the weights for prod"
+    rate, told = request.requests_per_second, request.origins.get("concurrency")
+    if rate and told == "spec" and request.concurrency < rate * SHORTEST_ANSWER_SECONDS:
+        yield (
+            f"{rate:g} requests/s with {request.concurrency} in flight leave an answer "
+            f"{request.concurrency / rate:.2g} s; raise concurrency, or leave it out"
+        )
     if chosen.replicas_min < chosen.fleet.replicas:
         yield (
             f"replicas.min is {chosen.replicas_min}, but the load needs {chosen.fleet.replicas}: "

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from gpuwright.layout import bar, columns
 from gpuwright.planning.plan import Plan, Rejected
 
-BAR_WIDTH = 48
 SHOWN_DEARER = 4
 """Shapes dearer than the chosen one that a short report shows."""
 
@@ -29,24 +29,24 @@ def to_markdown(plan: Plan) -> str:
 def _text(plan: Plan, every_shape: bool) -> Iterator[str]:
     yield f"{plan.name}: {plan.model.id} in {plan.weights_precision}, on {_place(plan)}"
     yield ""
-    yield from _columns(_summary(plan), indent=2)
+    yield from columns(_summary(plan), indent=2)
     yield ""
     yield f"Memory of a replica: {plan.sizing.total_gib:.1f} of {plan.sizing.usable_gib:.1f} GiB usable"
     yield f"  {_bar(plan)}"
-    yield from _columns(_memory(plan), indent=2)
+    yield from columns(_memory(plan), indent=2)
     yield ""
     speed = plan.performance
     yield f"Speed of a replica at {speed.concurrency_per_replica} requests in flight ({speed.basis})"
-    yield from _columns(_speed(plan), indent=2)
+    yield from columns(_speed(plan), indent=2)
     yield ""
     yield f"Cold start: {plan.cold_start_seconds} s"
-    yield from _columns(((step.name, f"{step.seconds} s", step.basis) for step in plan.cold_start), indent=2)
+    yield from columns(((step.name, f"{step.seconds} s", step.basis) for step in plan.cold_start), indent=2)
     yield ""
     yield _bill_title(plan)
-    yield from _columns(_bill(plan), indent=2)
+    yield from columns(_bill(plan), indent=2)
     yield ""
     yield "Ways to pay for the machines"
-    yield from _columns(_purchases(plan), indent=2)
+    yield from columns(_purchases(plan), indent=2)
     yield ""
     yield "Why"
     yield from (f"  - {reason}" for reason in plan.reasons)
@@ -58,7 +58,7 @@ def _text(plan: Plan, every_shape: bool) -> Iterator[str]:
     yield from _turned_down(plan, every_shape)
     yield ""
     yield "Where the values came from"
-    yield from _columns(((origin, ", ".join(fields)) for origin, fields in _by_origin(plan)), indent=2)
+    yield from columns(((origin, ", ".join(fields)) for origin, fields in _by_origin(plan)), indent=2)
 
 
 def _summary(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -154,13 +154,12 @@ def _purchases(plan: Plan) -> Iterator[tuple[str, str, str, str, str]]:
 def _bar(plan: Plan) -> str:
     sizing = plan.sizing
     parts = (
-        ("W", sizing.weights_gib),
-        ("K", sizing.kv_cache_gib),
-        ("A", sizing.activations_gib),
-        ("R", sizing.runtime_gib),
+        ("W", "weights", sizing.weights_gib),
+        ("K", "KV cache", sizing.kv_cache_gib),
+        ("A", "activations", sizing.activations_gib),
+        ("R", "runtime", sizing.runtime_gib),
     )
-    bar = "".join(mark * max(1, round(size / sizing.usable_gib * BAR_WIDTH)) for mark, size in parts)
-    return f"[{bar[:BAR_WIDTH]:.<{BAR_WIDTH}}] W weights, K KV cache, A activations, R runtime"
+    return bar(parts, sizing.usable_gib)
 
 
 def _turned_down(plan: Plan, every_shape: bool) -> Iterator[str]:
@@ -170,7 +169,7 @@ def _turned_down(plan: Plan, every_shape: bool) -> Iterator[str]:
         (each.usd_per_hour or 0) < plan.cost.instance_usd_per_hour for each in rejected if each.usd_per_hour
     )
     shown = rejected if every_shape else rejected[: cheaper + SHOWN_DEARER]
-    yield from _columns(
+    yield from columns(
         ((each.instance_type, _price(each), each.rule, _detail(each)) for each in shown), indent=2
     )
     if len(shown) < len(rejected):
@@ -190,15 +189,6 @@ def _by_origin(plan: Plan) -> list[tuple[str, list[str]]]:
     for field, origin in plan.origins.items():
         fields[origin].append(field)
     return list(fields.items())
-
-
-def _columns(rows: Iterable[Sequence[str]], indent: int) -> Iterator[str]:
-    """Yield the rows with every column but the last padded to its widest cell."""
-    table = list(rows)
-    widths = [max(len(row[at]) for row in table) for at in range(len(table[0]) - 1)] if table else []
-    for row in table:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        yield (" " * indent + "  ".join([*cells, row[-1]])).rstrip()
 
 
 def _markdown(plan: Plan) -> Iterator[str]:

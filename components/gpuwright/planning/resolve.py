@@ -219,6 +219,8 @@ def _region_faults(cloud: Any, region: Any, where: str) -> Iterator[Fault]:
 
 def _length_faults(model: Model, values: _Values, where: str) -> Iterator[Fault]:
     """Find a context that is longer than the model's, and a typical request that is longer than the context."""
+    if model.kind != "decoder":
+        return  # it is refused for that
     longest, asked = model.max_position, values.take("max_model_len")
     if longest and isinstance(asked, int) and asked > longest:
         yield Fault(

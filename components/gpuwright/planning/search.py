@@ -17,7 +17,7 @@ from gpuwright.sizing import Disk, Hardware, Load, Memory, Payload, Run, Speed, 
 from gpuwright.sizing.cold_start import cold_start_seconds, throughput_for
 from gpuwright.sizing.cost import HOURS_PER_MONTH
 from gpuwright.sizing.host import VOLUMES, host_need
-from gpuwright.sizing.memory import FULL_BYTES, GIB, weights_bytes
+from gpuwright.sizing.memory import FULL_BYTES, GIB, Verdict, weights_bytes
 from gpuwright.sizing.network import MINIMUM_PRIVATE_MBPS
 from gpuwright_policies.evaluate import evaluate
 from gpuwright_policies.facts import Host, Serving, SystemDisk
@@ -175,6 +175,7 @@ def _consider(instance: InstanceType, request: Request) -> Candidate:
         *_slice_lacks(instance),
         *_server_lacks(instance, device, request),
         *_rule_lacks(instance, request, memory, system_disk),
+        *_margin_lacks(memory),
         *_loading_lacks(request, memory, stored),
         *_host_lacks(instance, device, stored),
         *_cold_start_lacks(instance, request, payload, system_disk),
@@ -262,16 +263,15 @@ def server_run(request: Request, instance: InstanceType) -> Run:
 
 
 def replica_bounds(request: Request) -> tuple[int, int]:
-    """Return the least and the most replicas: the spec's word, else the larger of profile's and
-    environment's.
+    """Return the least and the most replicas: the spec's word; else the larger of profile's and environment's, and
+    as many as the load needs, since nobody asked for fewer.
     """
+    told = {end: request.origins.get(f"replicas.{end}") == "spec" for end in ("min", "max")}
     least = request.replicas_min or 1
-    if request.origins.get("replicas.min") != "spec":
+    if not told["min"]:
         least = max(least, ENVIRONMENTS[request.environment].min_replicas)
-    most = request.replicas_max or REPLICA_LIMIT
-    if request.origins.get("replicas.max") != "spec":
-        most = max(most, least)
-    return least, most
+    most = request.replicas_max if told["max"] and request.replicas_max else max(REPLICA_LIMIT, least)
+    return min(least, most), most
 
 
 def _smallest_fleet(
@@ -304,12 +304,13 @@ def _smallest_fleet(
         else:
             low = middle + 1
     missed = fleet(low - 1)
-    lack = _load_lacks(request, missed)[0].rule if missed.memory.fits else "vram-fits"
+    lacks = [*_margin_lacks(missed.memory), *_load_lacks(request, missed)]
+    lack = lacks[0].rule if missed.memory.fits else "vram-fits"
     return replace(fleet(low), fewer_lack=lack)
 
 
 def _carries(request: Request, fleet: Fleet) -> bool:
-    return fleet.memory.fits and not _load_lacks(request, fleet)
+    return fleet.memory.verdict is Verdict.FITS and not _load_lacks(request, fleet)
 
 
 def _slice_lacks(instance: InstanceType) -> list[Lack]:
@@ -357,6 +358,14 @@ def _rule_lacks(instance: InstanceType, request: Request, memory: Memory, system
         for finding in evaluate(facts)
         if finding.mandatory
     ]
+
+
+def _margin_lacks(memory: Memory) -> list[Lack]:
+    """Return the lack of room for what the estimate may be off by, where the memory fits by the likeliest numbers."""
+    if memory.verdict is not Verdict.TIGHT or not memory.fits:
+        return []
+    spare, off = memory.margin_gib, memory.uncertainty_gib
+    return [Lack("memory-margin", f"{spare:.1f} GiB to spare, and the estimate may be off by {off:.1f}")]
 
 
 def _loading_lacks(request: Request, memory: Memory, stored_gib: float) -> list[Lack]:

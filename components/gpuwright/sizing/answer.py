@@ -8,7 +8,7 @@ from typing import Any
 
 from gpuwright.errors import InputError
 from gpuwright.sizing.memory import Load, Memory, Verdict
-from gpuwright.sizing.names import accelerator_named
+from gpuwright.sizing.names import accelerator_named, model_named
 from gpuwright.sizing.roofline import Hardware
 from gpuwright.sizing.rows import Case, case
 from gpuwright.sizing.run import Run
@@ -84,7 +84,10 @@ def answer(
     Raises:
         InputError: A name is not known, or a value is out of range.
     """
-    found = case(question)
+    model = model_named(question["model"])
+    # A server that is told no length takes the model's own, and refuses to start where one such request has no room.
+    stated = {"max_model_len": str(model.max_position)} if model.max_position else {}
+    found = case({**stated, **question})
     device = accelerator_named(question["gpu"])
     longest = found.load.max_model_len
     prompt = prompt_tokens or min(DEFAULT_PROMPT_TOKENS, max(1, longest * 2 // 3))
