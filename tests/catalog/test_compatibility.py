@@ -92,8 +92,10 @@ def test_a_model_that_a_server_does_not_serve_is_refused_by_architecture_attenti
         ),
     ]
     assert reasons("vllm", "H200", model="black-forest-labs/FLUX.1-dev")[0][1].endswith(
-        "is a diffusion model, and vllm 0.11.0 serves decoder models"
+        "is a diffusion model, and vllm 0.11.0 serves decoder, encoder-decoder, embedding, reranker models"
     )
+    assert reasons("vllm", "L4", model="BAAI/bge-m3") == []
+    assert [rule for rule, _ in reasons("tensorrt-llm", "L4", model="BAAI/bge-m3")] == ["model"]
 
 
 def test_a_cache_type_that_is_missing_is_told_apart_from_one_that_the_card_cannot_do() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -263,6 +264,26 @@ def test_newer_prices_are_shown_and_written_only_where_asked(offer: Path, tmp_pa
     assert "p5.48xlarge" in document["without"]
     assert "on_demand_usd_per_hour: 1.724, price_date: 2026-11-01" in target.read_text()
     assert table.read_text() == before
+
+
+def test_the_packaged_table_is_changed_in_a_checkout_only(offer: Path, tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    for each in ("components", "policies", "templates"):
+        shutil.copytree(ROOT / each, checkout / each, ignore=shutil.ignore_patterns("__pycache__"))
+    table = checkout / "components/gpuwright/catalog/instance_types/aws.yaml"
+    before = table.read_text()
+    words = ("refresh", "prices", "--cloud", "aws", "--price-list", str(offer), "--in-place")
+    installed = gpuwright(*words, path=checkout / "components")
+    assert installed.returncode == 2
+    assert "Use --output, or a checkout." in installed.stderr
+    assert table.read_text() == before
+    (checkout / "pyproject.toml").touch()
+    assert gpuwright(*words, path=checkout / "components").returncode == 0
+    assert "on_demand_usd_per_hour: 1.724, price_date: 2026-11-01" in table.read_text()
+    shown = json.loads(
+        gpuwright("show", "g5.4xlarge", "--format", "json", path=checkout / "components").stdout
+    )
+    assert (shown["on_demand_usd_per_hour"], shown["price_date"]) == (1.724, "2026-11-01")
 
 
 def test_without_boto3_a_price_list_is_asked_for(tmp_path: Path) -> None:

@@ -32,6 +32,17 @@ def test_an_accelerator_is_understood_as_people_write_it(text: str, name: str, f
     assert (found.name, found.form_factor) == (name, form_factor)
 
 
+@pytest.mark.parametrize(
+    ("text", "offered"), [("L4O", "L4"), ("A10H", "A10G"), ("zzzz", "gpuwright catalog")]
+)
+def test_a_miss_offers_the_nearest_accelerators_or_says_where_they_are_listed(
+    text: str, offered: str
+) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        accelerator_named(text)
+    assert offered in caught.value.faults[0].fix
+
+
 @pytest.mark.parametrize("text", ["24GB-class", "", "A10X", "H100-40GB", "6000", "T4 24GB"])
 def test_a_text_that_names_no_accelerator_is_refused(text: str) -> None:
     with pytest.raises(UnknownNameError):

@@ -77,8 +77,10 @@ def accelerator_named(text: str, *, where: str = "gpu") -> Accelerator:
     if form:
         found = [each for each in found if form in f"{each.name} {each.form_factor}".casefold()]
     if not found:
-        names = (f"{each.name} {each.form_factor}" for each in catalog.accelerators())
-        raise UnknownNameError(where, "accelerator", text, names)
+        names = [each.name for each in catalog.accelerators()]
+        raise UnknownNameError(
+            where, "accelerator", text, names, "`gpuwright catalog accelerators` lists the names."
+        )
     return max(found, key=lambda each: (each.form_factor.startswith("SXM"), each.memory_gib))
 
 
