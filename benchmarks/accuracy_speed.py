@@ -268,6 +268,21 @@ def _without(argument: tuple[list[Sample], tuple[str, str, str]]) -> tuple[tuple
     return left_out, calibrate([row for row in rows if row.source != left_out])
 
 
+def by_generation(rows: Sequence[Sample]) -> list[str]:
+    """Return lines with the error on each generation of accelerators when all of its rows are left out."""
+    lines = ["| generation left out | rows | rate | time per token | within 1.3 |", "|---|---|---|---|---|"]
+    generations = sorted({row.case.hardware.accelerator.architecture for row in rows})
+    for name in generations:
+        inside = [row for row in rows if row.case.hardware.accelerator.architecture == name]
+        constants = calibrate([row for row in rows if row not in inside])
+        found = [Outcome(row, row.case.speed(), row.case.speed(constants)) for row in inside]
+        rates = [each.error("rate", unseen=True) for each in found]
+        held = [abs(math.log(each)) <= math.log(1.3) for each in rates if each]
+        times = _off(each.error("tpot", unseen=True) for each in found)
+        lines.append(f"| {name} | {len(held)} | {_off(rates)} | {times} | {_held(held)} |")
+    return lines
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A row with what was predicted when the fit knew it, and when it did not."""
@@ -402,7 +417,13 @@ def report(today: date) -> str:
     for title, key in (("kind", "kind"), ("server", "server"), ("accelerator", "accelerator")):
         lines += ["", f"| {title} | {HEAD} |", "|---" * 8 + "|"]
         lines += [_line(label, group) for label, group in _grouped(steady, key).items()]
-    lines += [_line("**all**", steady), "", *_ranks(steady)]
+    lines += [
+        _line("**all**", steady),
+        "",
+        *by_generation([each.sample for each in steady]),
+        "",
+        *_ranks(steady),
+    ]
     lines += ["", "Source by source:", "", f"| kind, server, model, accelerator | {HEAD} |", "|---" * 8 + "|"]
     lines += [_line(label, group) for label, group in _grouped(steady, "source").items()]
     lines += ["", "Not fitted to, and predicted all the same:", "", f"| why | {HEAD} |", "|---" * 8 + "|"]
