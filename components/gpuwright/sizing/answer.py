@@ -122,8 +122,9 @@ def predicted(row: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _of_memory(row: Mapping[str, str]) -> dict[str, Any]:
-    memory = case(row).memory()
-    return {**_memory_columns(memory), "predicted_basis": str(memory.weights_basis)}
+    found = case(row)
+    memory = found.memory()
+    return {**_memory_columns(memory, found.run), "predicted_basis": str(memory.weights_basis)}
 
 
 def _of_speed(row: Mapping[str, str]) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def _of_speed(row: Mapping[str, str]) -> dict[str, Any]:
     pace = task.speed()
     share = task.run.accelerators if row.get("throughput_scope", "").casefold().startswith("per") else 1
     return {
-        **_memory_columns(task.memory),
+        **_memory_columns(task.memory, task.run),
         "predicted_output_tokens_per_s": round(pace.output_tokens_per_second / share, 2),
         "roofline_output_tokens_per_s": round(pace.roofline_output_tokens_per_second / share, 2),
         "predicted_ttft_ms": round(pace.time_to_first_token_ms, 2),
@@ -140,13 +141,14 @@ def _of_speed(row: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _memory_columns(memory: Memory) -> dict[str, Any]:
+def _memory_columns(memory: Memory, run: Run) -> dict[str, Any]:
+    """Return memory as servers report it: sizes of one accelerator, tokens of the replica."""
     return {
         "predicted_fits": str(memory.verdict is not Verdict.DOES_NOT_FIT and memory.fits).lower(),
         "predicted_verdict": str(memory.verdict),
         "predicted_margin_gib": round(memory.margin_gib, 3),
-        "predicted_weights_gib": round(memory.weights_gib, 4),
-        "predicted_kv_gib": round(memory.kv_cache_left_gib, 3),
+        "predicted_weights_gib": round(memory.weights_gib / run.accelerators, 4),
+        "predicted_kv_gib": round(memory.kv_cache_left_gib / run.accelerators, 3),
         "predicted_kv_tokens": memory.kv_cache_tokens,
     }
 
