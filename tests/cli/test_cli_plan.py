@@ -157,3 +157,22 @@ def test_every_verb_is_told_in_a_whole_line_and_every_option_is_described() -> N
         for option in re.split(r"\n(?=  -)", shown):
             words = re.sub(r"-\S+|\[[^]]*\]|[A-Z]+\b|,", " ", option).split()
             assert words, option
+
+
+def test_a_batch_gives_a_line_for_a_line_in_order_and_goes_on_after_a_bad_one() -> None:
+    specs = [{"name": f"chat-{number}", "model": "meta-llama/Llama-2-7b-hf"} for number in range(40)]
+    lines = [*map(json.dumps, specs), "{bad", "", '{"name": "x", "modle": "y"}']
+    done = gpuwright("plan", "--batch", "-", stdin="\n".join(lines) + "\n")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert [each["name"] for each in told[:40]] == [spec["name"] for spec in specs]
+    assert told[0]["instance_type"]
+    assert "-:41: is no JSON" in told[40]["error"]
+    assert any("-:43: modle" in fault for fault in told[41]["faults"])
+
+
+@pytest.mark.parametrize("words", [(), (SPEC, "--batch", "x.jsonl"), ("--batch", "nowhere.jsonl")])
+def test_one_spec_or_one_file_of_them_is_asked_for(words: tuple[str, ...]) -> None:
+    done = gpuwright("plan", *words)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr

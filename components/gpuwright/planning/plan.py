@@ -338,7 +338,7 @@ class Plan:
 
         Prices, estimates and reasons are left out: a new price list must not roll a fleet.
         """
-        deployed = {key: value for key, value in self._values().items() if key not in _NOT_DEPLOYED}
+        deployed = {key: value for key, value in self._values.items() if key not in _NOT_DEPLOYED}
         deployed["network"] = {
             key: value for key, value in deployed["network"].items() if key not in _ESTIMATED_NETWORK
         }
@@ -347,7 +347,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values, its digest and the cold start's sum included."""
-        return {**self._values(), "cold_start_seconds": self.cold_start_seconds, "digest": self.digest}
+        return {**self._values, "cold_start_seconds": self.cold_start_seconds, "digest": self.digest}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Plan:
@@ -364,6 +364,7 @@ class Plan:
         """Return the JSON Schema of what ``to_json`` gives."""
         return _validator().json_schema()
 
+    @cached_property
     def _values(self) -> dict[str, Any]:
         values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), default=str))
         return values
