@@ -78,7 +78,7 @@ def test_only_the_extras_ask_for_pulumi(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     (entry,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
     metadata = message_from_bytes(archive.read(entry))
-    assert set(metadata.get_all("Provides-Extra", [])) == {"aws", "gcp", "policy", "all"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"aws", "gcp", "hub", "policy", "all"}
     asked = metadata.get_all("Requires-Dist", [])
     assert [need for need in asked if need.startswith("pulumi") and "extra ==" not in need] == []
     assert any(need.startswith("pulumi-aws") for need in asked)
