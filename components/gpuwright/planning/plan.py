@@ -8,29 +8,17 @@ import dataclasses
 import hashlib
 import json
 from functools import cache, cached_property
-from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from gpuwright.catalog import Model
+from gpuwright.catalog.record import Record
 
 SCHEMA_VERSION: Literal["1"] = "1"
-T = TypeVar("T")
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def part(cls: type[T]) -> type[T]:
-    """Make a part of a plan: frozen, given by name, and refusing unknown keys where it is read from JSON.
-
-    A plain dataclass: a planner that must answer at once cannot wait for validators that it does not need.
-    """
-    frozen = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
-    frozen.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
-    return frozen
-
-
-@part
-class PlannedModel:
+class PlannedModel(Record):
     """The model, and where its files are kept."""
 
     id: Annotated[str, Field(description="Name in the catalog, or the path of its config.json.")]
@@ -48,8 +36,7 @@ class PlannedModel:
     ] = None
 
 
-@part
-class PlannedAccelerator:
+class PlannedAccelerator(Record):
     """The accelerators of one machine."""
 
     name: Annotated[str, Field(description="Device name.")]
@@ -57,8 +44,7 @@ class PlannedAccelerator:
     memory_gib: Annotated[int, Field(description="Memory of one device as in its data sheet, GiB.")]
 
 
-@part
-class PlannedServer:
+class PlannedServer(Record):
     """The inference server, and exactly how it is started."""
 
     name: Annotated[str, Field(description="The inference server.")]
@@ -69,8 +55,7 @@ class PlannedServer:
     health_path: Annotated[str, Field(description="Path that answers 200 while the server is healthy.")]
 
 
-@part
-class PlannedDisk:
+class PlannedDisk(Record):
     """The system disk."""
 
     type: Annotated[str, Field(description="The cloud's volume type; always an SSD.")]
@@ -81,8 +66,7 @@ class PlannedDisk:
     basis: Annotated[str, Field(description="How far required_gb can be trusted; the rest follows from it.")]
 
 
-@part
-class PlannedNetwork:
+class PlannedNetwork(Record):
     """The network that the machines stand in."""
 
     zones: Annotated[int, Field(description="Availability zones that the subnets span.")]
@@ -109,8 +93,7 @@ class PlannedNetwork:
     ]
 
 
-@part
-class PlannedHost:
+class PlannedHost(Record):
     """What the server needs of the machine around its accelerators; the larger of need and documented ratio."""
 
     vcpus_needed: Annotated[int, Field(description="Virtual CPUs.")]
@@ -119,8 +102,7 @@ class PlannedHost:
     basis: Annotated[str, Field(description="How far the needs can be trusted.")]
 
 
-@part
-class PlannedSizing:
+class PlannedSizing(Record):
     """Memory of one replica, over all of its accelerators."""
 
     weights_gib: Annotated[float, Field(description="Weights as loaded, GiB.")]
@@ -144,8 +126,7 @@ class PlannedSizing:
     basis: Annotated[dict[str, str], Field(description="How far each number can be trusted.")]
 
 
-@part
-class PlannedPerformance:
+class PlannedPerformance(Record):
     """What one replica does at its share of the load."""
 
     concurrency_per_replica: Annotated[int, Field(description="Requests in flight in one replica.")]
@@ -161,8 +142,7 @@ class PlannedPerformance:
     basis: Annotated[str, Field(description="How far these can be trusted.")]
 
 
-@part
-class PlannedStep:
+class PlannedStep(Record):
     """One step of the cold start."""
 
     name: Annotated[str, Field(description="What happens.")]
@@ -170,24 +150,21 @@ class PlannedStep:
     basis: Annotated[str, Field(description="How far the number can be trusted.")]
 
 
-@part
-class PlannedReplicas:
+class PlannedReplicas(Record):
     """How many replicas the fleet has; a replica is one machine."""
 
     min: Annotated[int, Field(description="Replicas that always run.")]
     max: Annotated[int, Field(description="Replicas that the fleet may grow to.")]
 
 
-@part
-class PlannedPart:
+class PlannedPart(Record):
     """One line of the bill."""
 
     name: Annotated[str, Field(description="What is billed.")]
     usd_per_month: Annotated[float, Field(description="For an average month.")]
 
 
-@part
-class PlannedPurchase:
+class PlannedPurchase(Record):
     """One way to pay for the machines."""
 
     option: Annotated[str, Field(description="on-demand, spot, reserved-1-year or reserved-3-years.")]
@@ -201,8 +178,7 @@ class PlannedPurchase:
     basis: Annotated[str, Field(description="How far the price can be trusted.")]
 
 
-@part
-class PlannedBand:
+class PlannedBand(Record):
     """How far the whole bill may be off, and why."""
 
     usd_per_month_low: Annotated[float, Field(description="A month in the good case.")]
@@ -212,8 +188,7 @@ class PlannedBand:
     reasons: Annotated[tuple[str, ...], Field(description="What may turn out otherwise.")]
 
 
-@part
-class PlannedCost:
+class PlannedCost(Record):
     """What the deployment costs: the machines alone, and all of it (`all_in`) at the load's duty cycle."""
 
     usd_per_hour: Annotated[float, Field(description="The replicas that the load needs, for an hour.")]
@@ -255,8 +230,7 @@ class PlannedCost:
     ]
 
 
-@part
-class Operations:
+class Operations(Record):
     """What the environment and the cold start decide about running it."""
 
     deletion_protection: Annotated[
@@ -269,8 +243,7 @@ class Operations:
     max_request_seconds: Annotated[int, Field(description="Longest answer that the plan expects, seconds.")]
 
 
-@part
-class Rejected:
+class Rejected(Record):
     """A shape that was turned down."""
 
     instance_type: Annotated[str, Field(description="The shape.")]
@@ -280,8 +253,7 @@ class Rejected:
     usd_per_hour: Annotated[float | None, Field(description="Price of one machine.")] = None
 
 
-@part
-class Plan:
+class Plan(Record):
     """Every decision for one deployment."""
 
     schema_version: Literal["1"] = SCHEMA_VERSION
@@ -338,7 +310,7 @@ class Plan:
 
         Prices, estimates and reasons are left out: a new price list must not roll a fleet.
         """
-        deployed = {key: value for key, value in self._values.items() if key not in _NOT_DEPLOYED}
+        deployed = {key: value for key, value in self._json.items() if key not in _NOT_DEPLOYED}
         deployed["network"] = {
             key: value for key, value in deployed["network"].items() if key not in _ESTIMATED_NETWORK
         }
@@ -347,7 +319,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values, its digest and the cold start's sum included."""
-        return {**self._values, "cold_start_seconds": self.cold_start_seconds, "digest": self.digest}
+        return {**self._json, "cold_start_seconds": self.cold_start_seconds, "digest": self.digest}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Plan:
@@ -365,7 +337,7 @@ class Plan:
         return _validator().json_schema()
 
     @cached_property
-    def _values(self) -> dict[str, Any]:
+    def _json(self) -> dict[str, Any]:
         values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), default=str))
         return values
 
