@@ -71,7 +71,7 @@ R = TypeVar("R")
 @cache
 def accelerators() -> tuple[Accelerator, ...]:
     """Return every accelerator in each of its form factors, by compute capability and memory."""
-    return tuple(_build(Accelerator, row) for row in _rows("accelerators.yaml"))
+    return tuple(_accelerator(*each) for each in _accelerator_texts()[1])
 
 
 @cache
@@ -87,19 +87,20 @@ def accelerator(name: str, form_factor: str | None = None, *, where: str = "acce
         UnknownNameError: There is no such accelerator, or not in that form factor.
         InputError: It comes in several form factors and none was given.
     """
-    named = [each for each in accelerators() if each.name.casefold() == name.casefold()]
+    known = _accelerator_texts()[1]
+    named = [each for each in known if each[0].casefold() == name.casefold()]
     if not named:
-        raise _unknown(where, "accelerator", name, (each.name for each in accelerators()))
-    forms = {each.form_factor.casefold(): each for each in named}
+        raise _unknown(where, "accelerator", name, (each for each, _ in known))
     if form_factor is not None:
-        if form_factor.casefold() not in forms:
-            known = [each.form_factor for each in named]
-            raise _unknown(where, f"form factor of {named[0].name}", form_factor, known)
-        return forms[form_factor.casefold()]
+        formed = [each for each in named if each[1].casefold() == form_factor.casefold()]
+        if not formed:
+            forms = [form for _, form in named]
+            raise _unknown(where, f"form factor of {named[0][0]}", form_factor, forms)
+        return _accelerator(*formed[0])
     if len(named) > 1:
-        choices = " and ".join(each.form_factor for each in named)
+        choices = " and ".join(form for _, form in named)
         raise InputError.of(where, f"{name!r} comes as {choices}, which differ.", "Give the form factor too.")
-    return named[0]
+    return _accelerator(*named[0])
 
 
 @cache
@@ -291,6 +292,13 @@ def _model(id: str) -> Model:  # noqa: A002
 
 
 @cache
+def _accelerator(name: str, form_factor: str) -> Accelerator:
+    head, texts = _accelerator_texts()
+    (row,) = _filled_in({**head, "rows": _parse(texts[name, form_factor])})
+    return _build(Accelerator, row)
+
+
+@cache
 def _server(name: str, version: str) -> Server:
     head, texts = _server_texts()
     (row,) = _filled_in({**head, "rows": _parse(texts[name, version])})
@@ -312,6 +320,15 @@ def _model_texts() -> tuple[dict[str, Any], dict[str, str]]:
     """
     head, *rows = re.split(r"(?m)^(?=- \{?id: ([^\s,]+))", _read(_FOLDER / "models.yaml"))
     return _parse(head), dict(zip(rows[::2], rows[1::2], strict=True))
+
+
+@cache
+def _accelerator_texts() -> tuple[dict[str, Any], dict[tuple[str, str], str]]:
+    """Return the head of the accelerators' table, and the text of each row by name and form factor, its beginning."""
+    begin = r"(?m)^(?=- \{name: ([^,]+), form_factor: ([^,]+),)"
+    head, *rows = re.split(begin, _read(_FOLDER / "accelerators.yaml"))
+    keys = zip(rows[::3], rows[1::3], strict=True)
+    return _parse(head), dict(zip(keys, rows[2::3], strict=True))
 
 
 @cache
