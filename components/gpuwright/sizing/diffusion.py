@@ -12,6 +12,7 @@ from gpuwright.catalog import Model, ModelComponent
 from gpuwright.errors import InputError
 from gpuwright.sizing.basis import Basis
 from gpuwright.sizing.need import (
+    FRAGMENTATION,
     GIB,
     HOST_PROCESS_GIB,
     VCPUS_PER_ACCELERATOR,
@@ -202,7 +203,8 @@ def _peak(work: Diffusion, parts: _Parts) -> tuple[float, float, Basis]:
     if work.quantize_at_load and work.offload != "sequential":
         beside = 0.0 if work.offload == "model" else sum(texts) + vae
         moments.append((component_gib(parts.denoiser, "bf16") + beside, 0.0))
-    weights, activations = max(moments, key=sum)
+    # By what each takes with the waste that goes with its working memory.
+    weights, activations = max(moments, key=lambda moment: moment[0] + moment[1] * (1 + FRAGMENTATION))
     return weights, activations, basis
 
 
