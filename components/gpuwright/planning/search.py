@@ -284,6 +284,7 @@ def _smallest_fleet(
     hardware = Hardware(device, instance.nvlink_gb_per_s)
     run = server_run(request, instance)
 
+    @cache
     def fleet(replicas: int) -> Fleet:
         share = math.ceil(request.concurrency / replicas)
         load = Load(share, request.prompt_tokens, request.output_tokens, request.max_model_len)
@@ -296,7 +297,11 @@ def _smallest_fleet(
     largest = fleet(most)
     if not _carries(request, largest):
         return largest
-    low, high = least + 1, most
+    # Fleets are mostly small: double from the smallest, then halve between the last two.
+    low, high = least, min(2 * least, most)
+    while not _carries(request, fleet(high)):
+        low, high = high, min(2 * high, most)
+    low += 1
     while low < high:
         middle = (low + high) // 2
         if _carries(request, fleet(middle)):
