@@ -86,6 +86,13 @@ def test_what_is_no_mapping_is_refused_with_the_least_that_a_spec_needs(document
     assert "name:" in faults(document)["chat.yaml"]
 
 
+def test_a_plan_is_told_from_a_spec() -> None:
+    assert (
+        "is a plan"
+        in faults({"schema_version": "1", "instance_type": "g5.4xlarge", "name": "x"})["chat.yaml"]
+    )
+
+
 def test_text_is_not_taken_for_a_number() -> None:
     assert "concurrency" in faults({**LEAST, "concurrency": "16"})
 

@@ -7,6 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 BAR_WIDTH = 48
 
 
+def counted(number: int, one: str) -> str:
+    """Return a number of things, in the plural where it is not one."""
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
+
+
 def columns(rows: Iterable[Sequence[str]], indent: int) -> Iterator[str]:
     """Yield the rows with every column but the last padded to its widest cell."""
     table = list(rows)

@@ -181,6 +181,9 @@ def try_parse_spec(document: Any, where: str) -> tuple[Spec | None, list[Fault]]
         what = "nothing" if document is None else named.get(type(document), f"a {type(document).__name__}")
         fix = "Write at least `name:` and `model:`; `gpuwright schema spec` prints every field."
         return None, [Fault(where, f"holds {what}, and a spec is a mapping of fields to values.", fix)]
+    if {"schema_version", "instance_type"} <= set(document):
+        fix = "Give the spec that it was made of; `gpuwright check` judges a plan."
+        return None, [Fault(where, "is a plan, and not the spec that one is made of.", fix)]
     faults = list(_inconsistencies(document, where))
     try:
         return Spec.model_validate(document), faults

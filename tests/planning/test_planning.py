@@ -348,3 +348,11 @@ def test_a_valid_spec_gives_a_plan_that_keeps_the_rules_or_nothing_fits(
     assert plan.performance.output_tokens_per_second <= plan.performance.roofline_output_tokens_per_second
     assert plan.vcpus >= 8 * plan.accelerator.count
     assert plan.memory_gib >= 2 * plan.accelerator.memory_gib * plan.accelerator.count
+
+
+def test_a_speed_that_nothing_was_measured_of_is_called_estimated() -> None:
+    assert planned().accelerator.name == "A10G"
+    assert planned().performance.basis == "estimated", "vLLM was measured on Hopper and Blackwell only"
+    on_hopper = without_profile(latency={"time_per_output_token_ms": 10}, concurrency=16)
+    assert on_hopper.accelerator.name.startswith("H")
+    assert on_hopper.performance.basis == "calibrated"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpuwright.errors import EXIT_DONE, EXIT_REFUSED, Fault, InputError
-from gpuwright.layout import bar, columns
+from gpuwright.layout import bar, columns, counted
 
 if TYPE_CHECKING:
     from gpuwright.catalog import Accelerator, Model
@@ -244,7 +244,7 @@ def _as_text(found: Answer) -> Iterator[str]:
     yield from columns(
         (
             ("weights", f"{memory.weights_gib:7.2f} GiB", str(memory.weights_basis)),
-            ("KV cache needed", f"{memory.kv_cache_gib:7.2f} GiB", f"{load.concurrency} requests"),
+            ("KV cache needed", f"{memory.kv_cache_gib:7.2f} GiB", counted(load.concurrency, "request")),
             ("activations", f"{memory.activations_gib:7.2f} GiB", ""),
             ("runtime", f"{memory.runtime_gib:7.2f} GiB", ""),
             ("CUDA graphs, beside", f"{memory.outside_gib:7.2f} GiB", f"of {memory.outside_usable_gib:.1f}"),
@@ -259,7 +259,7 @@ def _as_text(found: Answer) -> Iterator[str]:
         return
     yield ""
     low, high = speed.low_output_tokens_per_second, speed.high_output_tokens_per_second
-    yield f"Speed at {load.concurrency} requests in flight ({speed.basis})"
+    yield f"Speed at {counted(load.concurrency, 'request')} in flight ({speed.basis})"
     yield from columns(
         (
             (

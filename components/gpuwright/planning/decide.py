@@ -11,6 +11,7 @@ from typing import Any
 from gpuwright import catalog
 from gpuwright.catalog import Model, Profile
 from gpuwright.errors import NothingFitsError
+from gpuwright.layout import counted
 from gpuwright.planning.bill import cost_reasons, cost_warnings, planned_cost
 from gpuwright.planning.environments import ENVIRONMENTS
 from gpuwright.planning.plan import (
@@ -289,7 +290,7 @@ def _performance(chosen: Candidate) -> PlannedPerformance:
         output_tokens_per_second=round(pace.output_tokens_per_second, 1),
         requests_per_second=round(pace.requests_per_second, 4),
         roofline_output_tokens_per_second=round(pace.roofline_output_tokens_per_second, 1),
-        basis=Basis.CALIBRATED,
+        basis=pace.basis,
     )
 
 
@@ -356,7 +357,7 @@ def _reasons(request: Request, best: list[Priced]) -> Iterator[str]:
         )
     yield (
         f"replicas: {chosen.fleet.replicas} {_plural('carries', chosen.fleet.replicas, 'carry')} "
-        f"{request.concurrency} requests in flight; {ENVIRONMENTS[request.environment].why}"
+        f"{counted(request.concurrency, 'request')} in flight; {ENVIRONMENTS[request.environment].why}"
     )
     yield f"purchase: {request.purchase_option}, {_told(request.origins['purchase_option'])}"
     yield (
@@ -405,7 +406,9 @@ def _rate_origin(request: Request) -> str:
         return _told(request.origins["requests_per_second"])
     if request.workload == "batch":
         return "all that the fleet gives"
-    return f"which is {request.concurrency} requests in flight over the time that an answer may take"
+    return (
+        f"which is {counted(request.concurrency, 'request')} in flight over the time that an answer may take"
+    )
 
 
 def _runner_up(best: list[Priced]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from gpuwright.layout import bar, columns
+from gpuwright.layout import bar, columns, counted
 from gpuwright.planning.plan import Plan, Rejected
 
 SHOWN_DEARER = 4
@@ -36,7 +36,7 @@ def _text(plan: Plan, every_shape: bool) -> Iterator[str]:
     yield from columns(_memory(plan), indent=2)
     yield ""
     speed = plan.performance
-    yield f"Speed of a replica at {speed.concurrency_per_replica} requests in flight ({speed.basis})"
+    yield f"Speed of a replica at {counted(speed.concurrency_per_replica, 'request')} in flight ({speed.basis})"
     yield from columns(_speed(plan), indent=2)
     yield ""
     yield f"Cold start: {plan.cold_start_seconds} s"
