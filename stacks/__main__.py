@@ -1,7 +1,7 @@
 """A stack: its configuration, through spec and plan, to a deployment and its exports."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pulumi
 import pulumi_aws as aws
@@ -13,6 +13,8 @@ from gpuwright.clouds.aws.inputs import AwsInputs
 from gpuwright.errors import Fault, GpuwrightError, InputError, near
 from gpuwright.inference import GpuInference, plan_of_program
 from gpuwright.planning import Plan
+
+T = TypeVar("T")
 
 KEYS = ("spec", "aws")
 ENCRYPTED = "is encrypted, and cannot be read here."
@@ -50,24 +52,25 @@ def read_configuration() -> tuple[Plan, AwsInputs]:
     ]
     if any(fault.problem == ENCRYPTED for fault in faults):
         raise InputError(faults)  # what depends on the encrypted value would be judged wrongly
-    readers = (
-        lambda: plan_of_program(spec, "gpuwright:spec"),
-        lambda: AwsInputs.of(given, "gpuwright:aws"),
-    )
-    for read in readers:
-        try:
-            read()
-        except InputError as error:
-            faults += error.faults
-    if faults:
+    plan = _read(lambda: plan_of_program(spec, "gpuwright:spec"), faults)
+    inputs = _read(lambda: AwsInputs.of(given, "gpuwright:aws"), faults)
+    if faults or plan is None or inputs is None:
         raise InputError(faults)
-    plan = plan_of_program(spec, "gpuwright:spec")
     if plan.cloud != "aws":
         problem = f"is {plan.cloud!r}, for which there are plans, but no components yet."
         raise InputError.of(
             "gpuwright:spec: cloud", problem, "Use aws here; `gpuwright plan` plans for others."
         )
-    return plan, prepare(plan, given, "gpuwright:aws")
+    return plan, prepare(plan, inputs, "gpuwright:aws")
+
+
+def _read(read: Callable[[], T], faults: list[Fault]) -> T | None:
+    """Return what is read; keep its faults where it cannot be, so that those of the rest come with them."""
+    try:
+        return read()
+    except InputError as error:
+        faults += error.faults
+        return None
 
 
 def _value(key: str, faults: list[Fault]) -> Any:
