@@ -169,8 +169,6 @@ def _consider(instance: InstanceType, request: Request) -> Candidate:
     stored = stored_weights_gib(request, memory)
     payload = server_payload(request, stored)
     system_disk = _system_disk(instance, request, payload)
-    load_lacks = _load_lacks(request, fleet) if memory.fits else []
-    carries = memory.fits and not load_lacks
     lacks = (
         *_slice_lacks(instance),
         *_server_lacks(instance, device, request),
@@ -180,8 +178,8 @@ def _consider(instance: InstanceType, request: Request) -> Candidate:
         *_host_lacks(instance, device, stored),
         *_cold_start_lacks(instance, request, payload, system_disk),
         *_profile_lacks(instance, request),
-        *load_lacks,
-        *_price_lacks(instance, request, price, fleet.replicas if carries else least),
+        *(_load_lacks(request, fleet) if memory.fits else ()),
+        *_price_lacks(instance, request, price, fleet.replicas if _carries(request, fleet) else least),
     )
     growth = ENVIRONMENTS[request.environment].growth
     return Candidate(
@@ -279,7 +277,7 @@ def _smallest_fleet(
 ) -> Fleet:
     """Return the smallest number of replicas that carries the load, or the largest allowed where none does.
 
-    More replicas never make one slower or fuller, so the number is found by bisection.
+    More replicas never make one slower or fuller, so the number is found without trying each.
     """
     hardware = Hardware(device, instance.nvlink_gb_per_s)
     run = server_run(request, instance)
