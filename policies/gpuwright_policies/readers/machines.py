@@ -72,7 +72,7 @@ def _serving(
 
     Where the tags leave the load open, the need is unknown, unless not even the least load fits.
     """
-    device = catalog.accelerator(shape.accelerator, shape.form_factor) if shape else None
+    device = catalog.accelerator_of(shape) if shape else None
     needed, usable = _gib_of_one(model, shape, tags)
     return Serving(
         subject=subject,
@@ -105,7 +105,7 @@ def _fit(model: Decoder, shape: catalog.InstanceType, tags: ServingTags, load: L
     smallest = min(KV_CACHE_BYTES, key=lambda precision: KV_CACHE_BYTES[precision])
     return fit(
         model,
-        catalog.accelerator(shape.accelerator, shape.form_factor),
+        catalog.accelerator_of(shape),
         load,
         Run(
             weights_precision=_precision(model, tags),
