@@ -130,3 +130,25 @@ def test_a_file_that_is_no_such_table_is_refused() -> None:
 def raise_of(done: Result) -> None:
     if done.exception is not None:
         raise done.exception
+
+
+def test_a_models_config_json_is_sized_as_its_row_is(tmp_path: Path) -> None:
+    config = {
+        "model_type": "llama",
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_attention_heads": 32,
+        "num_hidden_layers": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": 128256,
+        "max_position_embeddings": 131072,
+        "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16",
+    }
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    asked = ("--accelerator", "L4", "--max-model-len", "8192", "--format", "json")
+    own, row = (json.loads(size("--model", name, *asked).output) for name in (str(path), "Llama-3.1-8B"))
+    assert own["fits"] is True
+    assert own["memory"]["kv_cache_bytes_per_token"] == row["memory"]["kv_cache_bytes_per_token"]
+    assert own["memory"]["weights_gib"] == pytest.approx(row["memory"]["weights_gib"], rel=0.001)

@@ -38,7 +38,7 @@ PROGRESS_EVERY = 500
 
 
 @click.command(name="size", short_help="Say whether a model fits on a card, and how fast.")
-@click.option("--model", help="The model: an id of the catalog, or a name as people write it.")
+@click.option("--model", help="The model: an id of the catalog, a name as people write it, or a config.json.")
 @click.option("--accelerator", help="The device, as people write it: L4, A10G, H100-80GB (PCIe).")
 @click.option(
     "--accelerators", type=click.IntRange(min=1), default=1, show_default=True, help="How many of them."
@@ -117,7 +117,7 @@ def command(batch: str | None, form: str, **options: Any) -> int:
         return _other(model, options, form)
     if not options["accelerator"]:
         raise InputError.of("--accelerator", "is missing.", "Add --accelerator NAME, such as L4.")
-    found = _answer(options)
+    found = _answer(model, options)
     click.echo(json.dumps(_as_json(found), indent=2) if form == "json" else "\n".join(_as_text(found)))
     return EXIT_DONE if found.fits else EXIT_REFUSED
 
@@ -163,7 +163,7 @@ def _other(model: Model, options: Mapping[str, Any], form: str) -> int:
     return EXIT_REFUSED if lack else EXIT_DONE
 
 
-def _answer(options: Mapping[str, Any]) -> Answer:
+def _answer(model: Model, options: Mapping[str, Any]) -> Answer:
     from gpuwright.sizing.answer import answer
 
     count = options["accelerators"]
@@ -177,7 +177,7 @@ def _answer(options: Mapping[str, Any]) -> Answer:
     row = {column: str(given[name]) for name, column in COLUMNS.items() if given.get(name) is not None}
     asked = {name: options[name] for name in ("prompt_tokens", "output_tokens", "concurrency")}
     try:
-        return answer(row, **asked)
+        return answer(row, model, **asked)
     except InputError as error:
         raise InputError([_as_option(fault) for fault in error.faults]) from None
 

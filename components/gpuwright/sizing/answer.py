@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gpuwright.catalog import Model
 from gpuwright.errors import InputError
 from gpuwright.sizing.memory import Load, Memory, Verdict
 from gpuwright.sizing.names import accelerator_named, model_named
@@ -66,6 +67,7 @@ class Answer:
 
 def answer(
     question: Mapping[str, str],
+    model: Model | None = None,
     *,
     prompt_tokens: int | None = None,
     output_tokens: int | None = None,
@@ -77,6 +79,7 @@ def answer(
         question: As a row of a table of memory measurements: model, gpu, tensor_parallel, engine, version,
             gpu_memory_utilization, max_model_len, quantization, kv_cache_dtype; what is left out is the server's
             own default.
+        model: The model, where it is not to be looked up by the question's name of it.
         prompt_tokens: Tokens of a typical prompt.
         output_tokens: Tokens of a typical answer.
         concurrency: Requests in flight; as many as the KV cache holds where left out.
@@ -84,10 +87,10 @@ def answer(
     Raises:
         InputError: A name is not known, or a value is out of range.
     """
-    model = model_named(question["model"])
+    model = model or model_named(question["model"])
     # A server that is told no length takes the model's own, and refuses to start where one such request has no room.
     stated = {"max_model_len": str(model.max_position)} if model.max_position else {}
-    found = case({**stated, **question})
+    found = case({**stated, **question}, model)
     device = accelerator_named(question["gpu"])
     longest = found.load.max_model_len
     prompt = prompt_tokens or min(DEFAULT_PROMPT_TOKENS, max(1, longest * 2 // 3))

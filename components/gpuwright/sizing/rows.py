@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
-from gpuwright.catalog import accelerators
+from gpuwright.catalog import Model, accelerators
 from gpuwright.errors import InputError
 from gpuwright.sizing.decoder import Decoder, decoder
 from gpuwright.sizing.memory import Load, Memory, fit_in
@@ -70,18 +70,22 @@ class Case:
         return replace(memory, kv_cache_gib=short, total_gib=total)
 
 
-def case(row: Mapping[str, str]) -> Case:
+def case(row: Mapping[str, str], model: Model | None = None) -> Case:
     """Return the row as a run.
+
+    Args:
+        row: The columns.
+        model: The model, where it is not to be looked up by the row's name of it.
 
     Raises:
         InputError: It names no accelerator, or a model, format or server that is not known.
     """
-    model = decoder(model_named(row["model"]))
+    sized = decoder(model or model_named(row["model"]))
     gib, visible, is_a100 = _accelerator(row)
     server = SERVERS.get(row.get("engine", "").casefold(), row.get("engine", "").casefold()) or "vllm"
     version = row.get("version") or None
     stated = _whole(row, "max_model_len")
-    longest = stated or model.max_position or UNKNOWN_LENGTH
+    longest = stated or sized.max_position or UNKNOWN_LENGTH
     noted = {name: _setting(row.get("note", ""), pattern) for name, pattern in SETTINGS.items()}
     ranks = _whole(row, "tensor_parallel") or 1
     fraction: float = GPU_MEMORY_UTILIZATION
@@ -95,7 +99,7 @@ def case(row: Mapping[str, str]) -> Case:
         fraction, tokens = tensorrt_llm.defaults(version, sequences)
     tokens = noted["prefill_tokens"] or tokens
     run = Run(
-        weights_precision=row.get("quantization") or model.quantization or model.dtype or "bf16",
+        weights_precision=row.get("quantization") or sized.quantization or sized.dtype or "bf16",
         kv_cache_precision=row.get("kv_cache_dtype") or "auto",
         tensor_parallel_size=ranks,
         pipeline_parallel_size=_whole(row, "pipeline_parallel") or 1,
@@ -108,7 +112,7 @@ def case(row: Mapping[str, str]) -> Case:
         server=server,
         server_version=version,
     )
-    return Case(model, visible, run, Load(1, max(1, longest - 1), 1, longest), stated is not None)
+    return Case(sized, visible, run, Load(1, max(1, longest - 1), 1, longest), stated is not None)
 
 
 def _accelerator(row: Mapping[str, str]) -> tuple[float, float, bool]:
