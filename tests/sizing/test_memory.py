@@ -12,8 +12,6 @@ from gpuwright.sizing import GPU_MEMORY_UTILIZATION, Load, Run, decoder, fit
 from gpuwright.sizing.memory import (
     GIB,
     Verdict,
-    accelerator_share_of_kv_cache,
-    kv_cache_bytes,
     kv_cache_bytes_per_token,
 )
 from gpuwright.sizing.servers import visible_bytes
@@ -27,34 +25,9 @@ def model(name: str):
     return decoder(catalog.model(name))
 
 
-@pytest.mark.parametrize(
-    ("name", "expected", "arithmetic"),
-    [
-        ("meta-llama/Llama-2-7b-hf", 524_288, "MHA: 2 · 32 layers · 32 heads · 128 · 2 bytes"),
-        ("meta-llama/Llama-3.1-8B", 131_072, "GQA: 2 · 32 · 8 KV heads · 128 · 2"),
-        ("tiiuae/falcon-7b", 8_192, "MQA: 2 · 32 · 1 KV head · 64 · 2"),
-        ("deepseek-ai/DeepSeek-R1", 70_272, "MLA: 61 layers · (512 latent + 64 rotary) · 2"),
-        ("google/gemma-2-9b", 344_064, "half sliding: 2 · 42 · 8 · 256 · 2 before the window is full"),
-    ],
-)
-def test_the_kv_cache_of_a_token_is_that_of_the_arithmetic(name: str, expected: int, arithmetic: str) -> None:
-    assert kv_cache_bytes_per_token(model(name), "bf16") == expected, arithmetic
-
-
 def test_a_kv_cache_in_fp8_is_half_of_one_in_bf16() -> None:
     llama = model("meta-llama/Llama-2-7b-hf")
     assert kv_cache_bytes_per_token(llama, "fp8") * 2 == kv_cache_bytes_per_token(llama, "bf16")
-
-
-def test_a_sliding_layer_keeps_no_more_than_its_window() -> None:
-    # Gemma 2 9B: 21 full layers keep 8,192 tokens, 21 sliding ones 4,096, of 2 · 8 · 256 · 2 bytes each.
-    assert kv_cache_bytes(model("google/gemma-2-9b"), "bf16", 8192) == (21 * 8192 + 21 * 4096) * 8192
-
-
-def test_heads_fewer_than_accelerators_are_repeated_and_a_latent_is_whole_on_each() -> None:
-    assert accelerator_share_of_kv_cache(model("meta-llama/Llama-3.1-8B"), 4) == 2 / 8
-    assert accelerator_share_of_kv_cache(model("tiiuae/falcon-7b"), 8) == 1
-    assert accelerator_share_of_kv_cache(model("deepseek-ai/DeepSeek-R1"), 8) == 1
 
 
 def test_llama_2_7b_for_sixteen_chats_fits_an_a10g_and_not_a_t4() -> None:
