@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gpuwright import catalog
 from gpuwright.errors import InputError
 from gpuwright.sizing.classical import Classical, classical_need
-from gpuwright.sizing.need import GIB
+from gpuwright.sizing.servers.budget import GIB
 
 
 def test_trees_need_no_accelerator_and_say_why() -> None:

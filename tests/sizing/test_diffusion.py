@@ -20,7 +20,7 @@ from gpuwright.sizing.diffusion import (
     denoise_gib,
     diffusion_need,
 )
-from gpuwright.sizing.need import GIB
+from gpuwright.sizing.servers.budget import GIB
 
 SD15 = catalog.model("stable-diffusion-v1-5")
 SDXL = catalog.model("stable-diffusion-xl-base-1.0")

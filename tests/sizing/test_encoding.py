@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gpuwright import catalog
 from gpuwright.errors import InputError
 from gpuwright.sizing.encoding import Encoding, encoding_need
-from gpuwright.sizing.need import GIB
+from gpuwright.sizing.servers.budget import GIB
 
 BGE = catalog.model("bge-m3")
 RERANKER = catalog.model("bge-reranker-v2-m3")

@@ -13,7 +13,7 @@ from gpuwright import catalog
 from gpuwright.catalog import Model
 from gpuwright.errors import InputError
 from gpuwright.sizing.finetuning import FineTuning, activations_bytes, fine_tuning_need, trained_params
-from gpuwright.sizing.need import GIB
+from gpuwright.sizing.servers.budget import GIB
 
 LLAMA = catalog.model("Llama-2-7b-hf")
 LLAMA_3B = catalog.model("Llama-3.2-3B")

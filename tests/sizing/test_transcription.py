@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gpuwright import catalog
 from gpuwright.errors import InputError
-from gpuwright.sizing.need import GIB
+from gpuwright.sizing.servers.budget import GIB
 from gpuwright.sizing.transcription import TROCR_PATCHES, Transcription, cache_gib, transcription_need
 
 LARGE = catalog.model("whisper-large-v3")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gpuwright import catalog
 from gpuwright.errors import InputError
 from gpuwright.sizing.basis import Basis
-from gpuwright.sizing.need import GIB
+from gpuwright.sizing.servers.budget import GIB
 from gpuwright.sizing.vision import Vision, vision_need
 
 SERVER = catalog.model("PP-OCRv5_server")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from gpuwright.errors import InputError
 from gpuwright.sizing.basis import Basis
-from gpuwright.sizing.need import GIB, Need, Part, choice, positive
+from gpuwright.sizing.need import Need, Part, choice, positive
+from gpuwright.sizing.servers.budget import GIB
 
 SECONDS_PER_STEP = 2.5e-9
 """Seconds of one thread to take one row one level down one tree, in batches of 1,000 rows or more (2.2 to 2.5)."""

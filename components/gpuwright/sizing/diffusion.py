@@ -13,7 +13,6 @@ from gpuwright.errors import InputError
 from gpuwright.sizing.basis import Basis
 from gpuwright.sizing.need import (
     FRAGMENTATION,
-    GIB,
     HOST_PROCESS_GIB,
     VCPUS_PER_ACCELERATOR,
     Need,
@@ -24,6 +23,7 @@ from gpuwright.sizing.need import (
     positive,
     running,
 )
+from gpuwright.sizing.servers.budget import GIB
 
 LATENT_PIXEL = 8
 """Image pixels a side behind one latent pixel, in every model of the catalog (their VAEs halve three times)."""

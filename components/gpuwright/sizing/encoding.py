@@ -11,7 +11,6 @@ from gpuwright.catalog import Model
 from gpuwright.errors import InputError
 from gpuwright.sizing.basis import Basis
 from gpuwright.sizing.need import (
-    GIB,
     HOST_PROCESS_GIB,
     VCPUS_PER_ACCELERATOR,
     Need,
@@ -19,8 +18,10 @@ from gpuwright.sizing.need import (
     bits,
     compute_bytes,
     positive,
+    require,
     running,
 )
+from gpuwright.sizing.servers.budget import GIB
 
 WIDTHS_PER_TOKEN = 6
 """Widths alive for each token beside the MLP: residual, its norm, query, key, value and the attention's output."""
@@ -100,12 +101,8 @@ def encoder_activations_gib(
 
 def _check(work: Encoding) -> None:
     model = work.model
-    if model.kind not in KINDS or not (model.params_total and model.hidden_size):
-        raise InputError.of(
-            f"model {model.id}",
-            f"{model.id} is of kind {model.kind}, or its row lacks parameters or width.",
-            "Choose an embedding model or a reranker.",
-        )
+    needed = ("params_total", "hidden_size")
+    require(model, KINDS, needed, "parameters or width", "Choose an embedding model or a reranker.")
     positive(batch_size=work.batch_size, tokens=work.tokens)
     if model.max_position and work.tokens > model.max_position:
         raise InputError.of(

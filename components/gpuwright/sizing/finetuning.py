@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuwright.catalog import Model
-from gpuwright.errors import InputError
 from gpuwright.sizing.basis import Basis
 from gpuwright.sizing.need import (
-    GIB,
     HOST_PROCESS_GIB,
     VCPUS_PER_ACCELERATOR,
     Need,
@@ -22,8 +20,10 @@ from gpuwright.sizing.need import (
     choice,
     compute_bytes,
     positive,
+    require,
     running,
 )
+from gpuwright.sizing.servers.budget import GIB
 
 OPTIMIZER_BYTES = {"adamw": 8.0, "adamw-bf16": 4.0, "adamw-8bit": 2.0, "sgd": 0.0}
 """Bytes of optimizer state for each trained parameter: two moments in FP32, in BF16, in 8 bits (bitsandbytes), and
@@ -275,14 +275,10 @@ def _reason(work: FineTuning, trained: int, per_trained: float) -> str:
 
 
 def _check(work: FineTuning) -> None:
-    model = work.model
-    needed = (model.params_total, model.layers, model.hidden_size, model.attention_heads, model.vocab_size)
-    if model.kind != "decoder" or not all(needed):
-        raise InputError.of(
-            f"model {model.id}",
-            f"{model.id} is of kind {model.kind}, or its row lacks layers, widths or parameters.",
-            "Choose a text-generation model.",
-        )
+    needed = ("params_total", "layers", "hidden_size", "attention_heads", "vocab_size")
+    require(
+        work.model, ("decoder",), needed, "layers, widths or parameters", "Choose a text-generation model."
+    )
     choice("method", work.method, METHODS)
     choice("precision", work.precision, ("fp32", "bf16", "fp16"))
     choice("loss", work.loss, tuple(LOGIT_BYTES))

@@ -6,13 +6,12 @@ aside as vLLM does, so all that the driver shows is theirs.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from gpuwright.catalog import Accelerator
+from gpuwright.catalog import Accelerator, Model
 from gpuwright.errors import Fault, InputError
 from gpuwright.sizing.basis import Basis
-
-GIB = 1024**3
 
 RUNTIME_GIB = 0.45
 """GiB that a PyTorch process holds outside its allocator: context and libraries. 448 MB between what the allocator
@@ -186,6 +185,24 @@ def positive(**values: float) -> None:
     ]
     if faults:
         raise InputError(faults)
+
+
+def require(model: Model, kinds: Collection[str], columns: Collection[str], called: str, fix: str) -> None:
+    """Refuse a model of another kind, or one whose row lacks a column that its sizing needs.
+
+    Args:
+        kinds: Kinds that are sized so.
+        columns: What its row must have.
+        called: What the columns are, in words.
+        fix: What to do.
+
+    Raises:
+        InputError: It is of another kind, or lacks one of them.
+    """
+    if model.kind in kinds and all(getattr(model, column) for column in columns):
+        return
+    problem = f"{model.id} is of kind {model.kind}, or its row lacks {called}."
+    raise InputError.of(f"model {model.id}", problem, fix)
 
 
 def choice(where: str, given: str, known: tuple[str, ...]) -> None:

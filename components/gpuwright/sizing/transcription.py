@@ -9,11 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuwright.catalog import Model
-from gpuwright.errors import InputError
 from gpuwright.sizing.basis import Basis
 from gpuwright.sizing.encoding import encoder_activations_gib
 from gpuwright.sizing.need import (
-    GIB,
     HOST_PROCESS_GIB,
     RUNTIME_GIB,
     VCPUS_PER_ACCELERATOR,
@@ -23,7 +21,9 @@ from gpuwright.sizing.need import (
     choice,
     compute_bytes,
     positive,
+    require,
 )
+from gpuwright.sizing.servers.budget import GIB
 
 WHISPER_FRAMES = 1500
 """Positions that Whisper's encoder gives for a window of 30 s (its ``max_source_positions``)."""
@@ -108,14 +108,9 @@ def cache_gib(work: Transcription) -> float:
 
 
 def _check(work: Transcription) -> None:
-    model = work.model
-    needed = (model.params_total, model.layers, model.hidden_size, model.vocab_size, model.max_position)
-    if model.kind != "encoder-decoder" or not all(needed):
-        raise InputError.of(
-            f"model {model.id}",
-            f"{model.id} is of kind {model.kind}, or its row lacks layers, widths or parameters.",
-            "Choose a model that turns speech or images into text.",
-        )
+    needed = ("params_total", "layers", "hidden_size", "vocab_size", "max_position")
+    fix = "Choose a model that turns speech or images into text."
+    require(work.model, ("encoder-decoder",), needed, "layers, widths or parameters", fix)
     choice("precision", work.precision, PRECISIONS)
     positive(
         batch_size=work.batch_size,

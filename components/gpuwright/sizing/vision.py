@@ -11,7 +11,6 @@ from gpuwright.catalog import Model
 from gpuwright.errors import InputError
 from gpuwright.sizing.basis import Basis
 from gpuwright.sizing.need import (
-    GIB,
     HOST_PROCESS_GIB,
     VCPUS_PER_ACCELERATOR,
     Need,
@@ -22,6 +21,7 @@ from gpuwright.sizing.need import (
     positive,
     running,
 )
+from gpuwright.sizing.servers.budget import GIB
 
 NUMBERS_PER_PIXEL = 100
 """Numbers alive for each pixel of the input at the peak of a convolutional backbone with a feature pyramid: a stem of
